@@ -1,0 +1,36 @@
+//! What a decision can say. Never a `bool`.
+
+use serde::{Deserialize, Serialize};
+
+/// Why an action was refused, in a form that a person and a model can act on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    /// A stable code such as `policy.no_rule_permits`.
+    pub code: String,
+    /// The rules that decided; empty when none permits.
+    pub rules: Vec<String>,
+    /// What was refused and why, in a sentence.
+    pub reason: String,
+    /// The narrowest change that would allow it, or what to do instead.
+    pub hint: String,
+}
+
+/// The outcome of one policy decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// The action may be done.
+    Permit {
+        /// The rules that permit it.
+        rules: Vec<String>,
+    },
+    /// The action must not be done.
+    Deny(Denial),
+    /// The action may be done once these groups have approved exactly it.
+    NeedsApproval {
+        /// Every group whose approval is missing.
+        groups: Vec<String>,
+        /// The gates that ask.
+        rules: Vec<String>,
+    },
+}
