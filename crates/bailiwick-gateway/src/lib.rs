@@ -1,0 +1,36 @@
+#![forbid(unsafe_code)]
+//! The only way out to model providers: their wire formats, keys, prices, limits and retries.
+//!
+//! [`Gateway::call`] takes a [`Permit`](bailiwick_warden::Permit) by value and every operand from
+//! it; nothing else here sends anything to a model. The decoder ([`sse`]) and the assemblers
+//! ([`assemble`]) are public because they read untrusted bytes and are fuzzed; they do no input or
+//! output.
+//!
+//! Deliberately absent: the sandbox, the store, the forge, any decision of policy, and a key in
+//! any form that can be printed.
+
+mod anthropic;
+pub mod assemble;
+mod check;
+mod config;
+mod endpoint;
+mod error;
+mod gateway;
+mod http;
+mod key;
+mod openai;
+mod price;
+mod retry;
+mod scripted;
+pub mod sse;
+
+pub use anthropic::AnthropicAssembler;
+pub use check::{ConnectionCheck, KeyCheck, ProviderCheck};
+pub use config::{ConfigError, FlatPrice, KeyRef, OutputLimitField, ProviderConfig, ProviderKind};
+pub use error::{Billing, ModelError, Phase};
+pub use gateway::{Gateway, ModelAnswer};
+pub use openai::OpenAiAssembler;
+pub use price::{
+    Estimate, ModelPrice, PriceList, PriceTable, PriceTableError, Rate, cost, estimate,
+};
+pub use scripted::{Labels, SCRIPTED_MODEL, ScriptError, ScriptMismatch, Scripted};
