@@ -1,0 +1,169 @@
+//! What a change touches, as data for the gates that read content.
+
+use bailiwick_git::{DiffOptions, FileChange, FileContent, FileDiff, Git, GitError};
+use bailiwick_model::id::Oid;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::risk::FileDelta;
+
+/// Largest file that is scanned, in bytes.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+/// Most commits of one change that are looked at.
+const MAX_COMMITS: u32 = 500;
+
+/// A text that becomes public together with a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeText {
+    /// Where it stands, such as `commit message of 1a2b3c4d` or `pull request description`.
+    pub place: String,
+    /// The text.
+    pub text: String,
+}
+
+/// The content of a file that a change touches, at one commit.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TouchedContent {
+    /// The path, lossily decoded.
+    pub path: String,
+    /// The content.
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for TouchedContent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({} bytes)", self.path, self.bytes.len())
+    }
+}
+
+/// What a change touches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Each file that differs between base and head, with numbers.
+    pub files: Vec<FileDelta>,
+    /// The touched files as they are on the base.
+    pub before: Vec<TouchedContent>,
+    /// The touched files as they are in any commit of the change: what is added by one commit and
+    /// removed by the next stays in the history.
+    pub after: Vec<TouchedContent>,
+    /// Commit messages, and what the caller adds (the pull request's description).
+    pub texts: Vec<ChangeText>,
+    /// Files that could not be read, with the reason. Gates that read content are inconclusive
+    /// then.
+    pub unread: Vec<String>,
+}
+
+impl Change {
+    /// Reads the change from `base` to `head`, all commits in between included. Blocks.
+    pub fn load(git: &Git, base: &Oid, head: &Oid) -> Result<Self, GitError> {
+        let diff = git.diff(base, head, DiffOptions { context_lines: 0 })?;
+        let mut change = Self { files: diff.files.iter().map(delta).collect(), ..Self::default() };
+
+        let mut before = BTreeMap::new();
+        let mut after = BTreeMap::new();
+        collect_blobs(&diff.files, &mut before, &mut after);
+        let commits = git.log(Some(base), head, MAX_COMMITS)?;
+        if commits.len() >= MAX_COMMITS as usize {
+            change
+                .unread
+                .push(format!("commits before the last {MAX_COMMITS}: there are too many"));
+        }
+        for oid in &commits {
+            let commit = git.commit(oid)?;
+            change.texts.push(ChangeText {
+                place: format!("commit message of {}", short(oid)),
+                text: commit.message.clone(),
+            });
+            // the only commit of a change has been looked at already
+            let is_head =
+                commit.oid == *head && commits.len() == 1 && commit.parents.first() == Some(base);
+            if let Some(parent) = commit.parents.first().filter(|_| !is_head) {
+                let step = git.diff(parent, oid, DiffOptions { context_lines: 0 })?;
+                collect_blobs(&step.files, &mut BTreeMap::new(), &mut after);
+            }
+        }
+        change.before = change.read(git, before);
+        change.after = change.read(git, after);
+        Ok(change)
+    }
+
+    /// Adds a text that becomes public together with the change.
+    #[must_use]
+    pub fn with_text(mut self, place: &str, text: &str) -> Self {
+        self.texts.push(ChangeText { place: place.to_owned(), text: text.to_owned() });
+        self
+    }
+
+    fn read(&mut self, git: &Git, blobs: BTreeMap<(String, String), Oid>) -> Vec<TouchedContent> {
+        let mut contents = Vec::with_capacity(blobs.len());
+        for ((path, _), oid) in blobs {
+            match git.read_blob(&oid) {
+                Ok(bytes) if bytes.len() as u64 <= MAX_FILE_BYTES => {
+                    contents.push(TouchedContent { path, bytes });
+                }
+                Ok(bytes) => self.unread.push(format!(
+                    "`{path}`: {} bytes, more than the {MAX_FILE_BYTES} that are scanned",
+                    bytes.len()
+                )),
+                Err(error) => self.unread.push(format!("`{path}`: {error}")),
+            }
+        }
+        contents
+    }
+}
+
+/// Adds each blob under its path and id, without submodules (their object is elsewhere).
+fn collect_blobs(
+    files: &[FileDiff],
+    before: &mut BTreeMap<(String, String), Oid>,
+    after: &mut BTreeMap<(String, String), Oid>,
+) {
+    const SUBMODULE: u32 = 0o160_000;
+    let sides = files.iter().flat_map(|file| {
+        [
+            (&file.old_path, file.old_mode, &file.old_oid, false),
+            (&file.new_path, file.new_mode, &file.new_oid, true),
+        ]
+    });
+    for (path, mode, oid, is_new) in sides {
+        if let (Some(path), Some(oid)) = (path, oid)
+            && mode != SUBMODULE
+            && mode != 0
+        {
+            let blobs = if is_new { &mut *after } else { &mut *before };
+            blobs.insert((path.to_string(), oid.to_string()), oid.clone());
+        }
+    }
+}
+
+fn delta(file: &FileDiff) -> FileDelta {
+    FileDelta {
+        path: file.path().map(ToString::to_string).unwrap_or_default(),
+        old_path: match file.change {
+            FileChange::Renamed { .. } => file.old_path.as_ref().map(ToString::to_string),
+            FileChange::Added
+            | FileChange::Deleted
+            | FileChange::Modified
+            | FileChange::TypeChanged => None,
+        },
+        deleted: file.change == FileChange::Deleted,
+        binary: file.content == FileContent::Binary,
+        added: file.added,
+        removed: file.removed,
+    }
+}
+
+fn short(oid: &Oid) -> String {
+    oid.as_str().chars().take(8).collect()
+}
+
+/// The paths of a change, old and new.
+pub(crate) fn all_paths(change: &Change) -> BTreeSet<&str> {
+    let touched = change.after.iter().map(|content| content.path.as_str());
+    change
+        .files
+        .iter()
+        .filter(|file| !file.deleted)
+        .map(|file| file.path.as_str())
+        .chain(touched)
+        .collect()
+}

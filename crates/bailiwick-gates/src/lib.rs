@@ -1,0 +1,38 @@
+#![forbid(unsafe_code)]
+//! Deterministic checks of a change, outside of the agent that made it.
+//!
+//! A [`Gate`] looks at one change and says pass, fail or *inconclusive*; the last one blocks like a
+//! failure, since a gate that could not run has shown nothing. What gates go by (which tests to
+//! run, which findings to ignore) comes from the protected branch ([`ProtectedRules`]), never from
+//! the change itself. Commands run on a clean checkout, only with a permit of the warden
+//! ([`WardenRunner`] is the one way), and every run becomes evidence.
+//!
+//! Reading runner output, detecting tests, judging, scoring risk are pure functions over data, so
+//! that they are tested with files.
+//!
+//! Deliberately absent: the agent, the model gateway, the store, the forge.
+
+mod acceptance_gate;
+mod change;
+mod checkout;
+mod gate;
+mod protected_rules;
+mod scope_gate;
+mod secrets_gate;
+mod tests_gate;
+
+pub mod path_class;
+pub mod risk;
+pub mod runner;
+pub mod sarif;
+
+pub use acceptance_gate::AcceptanceGate;
+pub use change::{Change, ChangeText, TouchedContent};
+pub use checkout::{Checkout, CommandRefusal, CommandResult, CommandRunner, WardenRunner};
+pub use gate::{Gate, GateContext, run_all, verdict};
+pub use protected_rules::{ProtectedRules, RulesError, SecretIgnore, TestSettings};
+pub use scope_gate::{SCOPE_GATE, outside_scope, scope_report};
+pub use secrets_gate::{SecretsGate, new_secrets};
+pub use tests_gate::TestsGate;
+pub use tests_gate::detect::{Detection, ProjectFiles, TestCommand, detect};
+pub use tests_gate::judge::{RunResult, judge};

@@ -1,0 +1,163 @@
+//! Findings as SARIF 2.1.0 (OASIS standard), for code hosts and editors.
+
+use bailiwick_model::evidence::{Finding, GateReport, GateState, Level};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// One SARIF log with a run for each gate.
+///
+/// An inconclusive gate is a run whose invocation was not successful, with its reason as a
+/// notification: an empty list of results would read as "nothing found".
+pub fn to_sarif(reports: &[GateReport]) -> Value {
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": reports.iter().map(run).collect::<Vec<_>>(),
+    })
+}
+
+fn run(report: &GateReport) -> Value {
+    let rules: BTreeSet<&str> =
+        report.findings.iter().map(|finding| finding.rule.as_str()).collect();
+    let rules: Vec<&str> = rules.into_iter().collect();
+    let mut invocation = json!({ "executionSuccessful": report.state != GateState::Inconclusive });
+    if report.state == GateState::Inconclusive
+        && let Some(fields) = invocation.as_object_mut()
+    {
+        let notification = json!({ "level": "error", "message": { "text": report.summary } });
+        fields.insert("toolExecutionNotifications".to_owned(), json!([notification]));
+    }
+    json!({
+        "tool": {
+            "driver": {
+                "name": format!("bailiwick/{}", report.gate),
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": rules.iter().map(|rule| json!({ "id": rule })).collect::<Vec<_>>(),
+            },
+        },
+        "invocations": [invocation],
+        "columnKind": "unicodeCodePoints",
+        "results": report.findings.iter().map(|finding| result(finding, &rules)).collect::<Vec<_>>(),
+        "properties": { "state": report.state, "summary": report.summary },
+    })
+}
+
+fn result(finding: &Finding, rules: &[&str]) -> Value {
+    let mut result = json!({
+        "ruleId": finding.rule,
+        "ruleIndex": rules.binary_search(&finding.rule.as_str()).ok(),
+        "level": match finding.level {
+            Level::Note => "note",
+            Level::Warning => "warning",
+            Level::Error => "error",
+        },
+        "message": { "text": finding.message },
+        "partialFingerprints": { "bailiwick/v1": finding.fingerprint },
+    });
+    if let (Some(path), Some(fields)) = (&finding.path, result.as_object_mut()) {
+        let mut location =
+            json!({ "artifactLocation": { "uri": uri(path), "uriBaseId": "%SRCROOT%" } });
+        // a region counts from 1
+        if let (Some(line @ 1..), Some(location)) = (finding.line, location.as_object_mut()) {
+            location.insert("region".to_owned(), json!({ "startLine": line }));
+        }
+        fields.insert("locations".to_owned(), json!([{ "physicalLocation": location }]));
+    }
+    result
+}
+
+/// A path as a relative URI reference (RFC 3986): everything unusual percent-encoded.
+fn uri(path: &str) -> String {
+    let mut uri = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~') {
+            uri.push(char::from(byte));
+        } else {
+            // writing to a String does not fail
+            write!(uri, "%{byte:02X}").unwrap_or_default();
+        }
+    }
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bailiwick_model::payload::Digest;
+
+    #[test]
+    fn findings_become_results_with_rule_place_and_fingerprint() {
+        let fingerprint = Digest::of(b"x");
+        let report = GateReport {
+            gate: "secrets".to_owned(),
+            state: GateState::Fail,
+            summary: "1 new secret".to_owned(),
+            findings: vec![
+                Finding {
+                    rule: "secrets/jwt".to_owned(),
+                    level: Level::Error,
+                    message: "jwt".to_owned(),
+                    path: Some("src/a b#ü.rs".to_owned()),
+                    line: Some(7),
+                    fingerprint,
+                },
+                Finding {
+                    rule: "secrets/aws".to_owned(),
+                    level: Level::Note,
+                    message: "aws".to_owned(),
+                    path: None,
+                    line: None,
+                    fingerprint,
+                },
+            ],
+            evidence: Vec::new(),
+        };
+        let expected = json!({
+            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+            "version": "2.1.0",
+            "runs": [{
+                "tool": { "driver": {
+                    "name": "bailiwick/secrets",
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "rules": [{ "id": "secrets/aws" }, { "id": "secrets/jwt" }],
+                }},
+                "invocations": [{ "executionSuccessful": true }],
+                "columnKind": "unicodeCodePoints",
+                "results": [
+                    {
+                        "ruleId": "secrets/jwt", "ruleIndex": 1, "level": "error",
+                        "message": { "text": "jwt" },
+                        "partialFingerprints": { "bailiwick/v1": fingerprint },
+                        "locations": [{ "physicalLocation": {
+                            "artifactLocation": { "uri": "src/a%20b%23%C3%BC.rs", "uriBaseId": "%SRCROOT%" },
+                            "region": { "startLine": 7 },
+                        }}],
+                    },
+                    {
+                        "ruleId": "secrets/aws", "ruleIndex": 0, "level": "note",
+                        "message": { "text": "aws" },
+                        "partialFingerprints": { "bailiwick/v1": fingerprint },
+                    },
+                ],
+                "properties": { "state": "fail", "summary": "1 new secret" },
+            }],
+        });
+        assert_eq!(to_sarif(&[report]), expected);
+    }
+
+    #[test]
+    fn an_inconclusive_gate_does_not_look_like_a_clean_one() {
+        let report = GateReport {
+            gate: "tests".to_owned(),
+            state: GateState::Inconclusive,
+            summary: "no tests were found".to_owned(),
+            findings: Vec::new(),
+            evidence: Vec::new(),
+        };
+        let run = &to_sarif(&[report])["runs"][0];
+        assert_eq!(run["invocations"][0]["executionSuccessful"], false);
+        let notification = &run["invocations"][0]["toolExecutionNotifications"][0];
+        assert_eq!(notification["message"]["text"], "no tests were found");
+    }
+}
