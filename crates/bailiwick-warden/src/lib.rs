@@ -1,0 +1,17 @@
+#![forbid(unsafe_code)]
+//! The one decision point. Every effect an agent, a gate, the publisher or a person can have goes
+//! through [`Warden::perform`]: decide, record, effect, record.
+//!
+//! A [`Permit`] is a value that only this crate can make, only after the decision stands in the
+//! ledger, and only once for each decision. Crates that cause effects take it by value and take
+//! every operand from it, so that what was decided is what is done.
+//!
+//! Deliberately absent: any effect, and any implementation of the ports.
+
+mod permit;
+mod port;
+mod warden;
+
+pub use permit::Permit;
+pub use port::{BudgetBook, BudgetExceeded, Journal, JournalError, Reservation};
+pub use warden::{ActError, Warden};

@@ -1,0 +1,244 @@
+//! Decide, record, effect, record.
+
+use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bailiwick_model::action::Act;
+use bailiwick_model::event::{Decided, Event, Fact, Finished};
+use bailiwick_model::id::ActionId;
+use bailiwick_model::outcome::{EffectError, Outcome, Recorded};
+use bailiwick_model::subject::{Context, Subject};
+use bailiwick_model::task::MicroUsd;
+use bailiwick_model::verdict::{Denial, Verdict};
+use bailiwick_policy::PolicySet;
+use uuid::Uuid;
+
+use crate::permit::Permit;
+use crate::port::{BudgetBook, Journal, JournalError, Reservation};
+
+/// Why an action did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError<E: EffectError> {
+    /// Policy refused it. Nothing was done.
+    #[error("{}", denial.reason)]
+    Denied {
+        /// The action's id in the ledger.
+        id: ActionId,
+        /// Why, by which rules, and what would allow it.
+        denial: Denial,
+    },
+    /// Policy wants these groups to approve first. Nothing was done.
+    #[error("needs the approval of {}", groups.join(", "))]
+    NeedsApproval {
+        /// The action's id in the ledger.
+        id: ActionId,
+        /// The groups.
+        groups: Vec<String>,
+        /// The gates that ask.
+        rules: Vec<String>,
+    },
+    /// It could not be recorded, so it was not done.
+    #[error("the action was not done, because it could not be recorded")]
+    Unrecordable(#[source] JournalError),
+    /// It was permitted, recorded and tried, and it failed.
+    #[error(transparent)]
+    Effect(E),
+    /// It was done, but what came of it could not be recorded. On restart it is found in the
+    /// ledger without an outcome and is taken up from there.
+    #[error("the action was done, but its outcome could not be recorded")]
+    OutcomeUnrecorded(#[source] JournalError),
+}
+
+impl<E: EffectError> ActError<E> {
+    /// A stable code.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Denied { denial, .. } => denial.code.clone(),
+            Self::NeedsApproval { .. } => "policy.needs_approval".to_owned(),
+            Self::Unrecordable(_) => "ledger.unwritable".to_owned(),
+            Self::Effect(error) => error.code(),
+            Self::OutcomeUnrecorded(_) => "ledger.outcome_unwritable".to_owned(),
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Denied { denial, .. } => denial.hint.clone(),
+            Self::NeedsApproval { groups, .. } => {
+                format!("somebody of {} has to approve it", groups.join(" and "))
+            }
+            Self::Unrecordable(_) | Self::OutcomeUnrecorded(_) => {
+                "make room on the disk of the data directory or mend its permissions, then restart"
+                    .to_owned()
+            }
+            Self::Effect(error) => error.hint().unwrap_or_default(),
+        }
+    }
+
+    /// Whether the ledger failed, after which nothing more may be done.
+    pub fn is_ledger_failure(&self) -> bool {
+        matches!(self, Self::Unrecordable(_) | Self::OutcomeUnrecorded(_))
+    }
+}
+
+/// The one decision point.
+pub struct Warden {
+    policy: RwLock<Arc<PolicySet>>,
+    journal: Arc<dyn Journal>,
+    budget: Arc<dyn BudgetBook>,
+}
+
+impl std::fmt::Debug for Warden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Warden").field("policy", &self.policy().digest()).finish_non_exhaustive()
+    }
+}
+
+impl Warden {
+    /// A warden that decides by `policy`, records in `journal` and reserves in `budget`.
+    pub fn new(
+        policy: Arc<PolicySet>,
+        journal: Arc<dyn Journal>,
+        budget: Arc<dyn BudgetBook>,
+    ) -> Self {
+        Self { policy: RwLock::new(policy), journal, budget }
+    }
+
+    /// The policy set in force.
+    pub fn policy(&self) -> Arc<PolicySet> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Records facts that are no effect of their own.
+    pub async fn record(&self, facts: Vec<Fact>) -> Result<u64, JournalError> {
+        self.journal.append(facts.into_iter().map(Event::fact).collect()).await
+    }
+
+    /// Records that actions which a crash cut off have an outcome that nobody knows.
+    pub async fn close_interrupted(&self, actions: Vec<Decided>) -> Result<(), JournalError> {
+        let events: Vec<Event> = actions
+            .into_iter()
+            .map(|decided| {
+                Event::Finished(Box::new(Finished {
+                    id: decided.id,
+                    task: decided.subject.task,
+                    session: decided.subject.session,
+                    result: Outcome::Failed {
+                        code: "platform.interrupted".to_owned(),
+                        message: "the platform was stopped before the outcome was recorded"
+                            .to_owned(),
+                        possibly_done: true,
+                    },
+                }))
+            })
+            .collect();
+        if !events.is_empty() {
+            self.journal.append(events).await?;
+        }
+        Ok(())
+    }
+
+    /// Decides `action`, records the decision, and only if it is permitted and recorded hands the
+    /// permit to `effect`; then records what came of it.
+    ///
+    /// Not cancelled cleanly: if the future is dropped during the effect, the ledger has the
+    /// decision without an outcome, as after a crash.
+    pub async fn perform<A, T, E, F, Fut>(
+        &self,
+        subject: &Subject,
+        context: &Context,
+        action: A,
+        effect: F,
+    ) -> Result<T, ActError<E>>
+    where
+        A: Act,
+        T: Recorded,
+        E: EffectError,
+        F: FnOnce(Permit<A>) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let id = ActionId::new(Uuid::now_v7());
+        let (verdict, reservation) =
+            self.decide(id, subject, context, &action).await.map_err(ActError::Unrecordable)?;
+        match verdict {
+            Verdict::Permit { .. } => {}
+            Verdict::Deny(denial) => return Err(ActError::Denied { id, denial }),
+            Verdict::NeedsApproval { groups, rules } => {
+                return Err(ActError::NeedsApproval { id, groups, rules });
+            }
+        }
+        let result = effect(Permit::new(id, action)).await;
+        let outcome = match &result {
+            Ok(value) => value.outcome(),
+            Err(error) => Outcome::Failed {
+                code: error.code(),
+                message: error.to_string(),
+                possibly_done: error.possibly_done(),
+            },
+        };
+        if let Some(reservation) = reservation {
+            // A call that may have been billed is taken to have cost all that was set aside.
+            let cost = match &outcome {
+                Outcome::Failed { possibly_done: true, .. } => reservation.amount,
+                other => other.cost().unwrap_or(MicroUsd(0)),
+            };
+            self.budget.settle(reservation, cost);
+        }
+        let finished =
+            Finished { id, task: subject.task, session: subject.session, result: outcome };
+        let recorded = self.journal.append(vec![Event::Finished(Box::new(finished))]).await;
+        recorded.map_err(ActError::OutcomeUnrecorded)?;
+        result.map_err(ActError::Effect)
+    }
+
+    async fn decide<A: Act>(
+        &self,
+        id: ActionId,
+        subject: &Subject,
+        context: &Context,
+        action: &A,
+    ) -> Result<(Verdict, Option<Reservation>), JournalError> {
+        let policy = self.policy();
+        let mut context = context.clone();
+        context.budget_left = subject.task.map_or(MicroUsd(0), |task| self.budget.left(task));
+        let described = action.to_action();
+        let mut decision = policy.decide(subject, &described, &context);
+        let mut reservation = None;
+        let amount = action.reservation();
+        if let (Verdict::Permit { .. }, Some(task)) = (&decision, subject.task)
+            && amount > MicroUsd(0)
+        {
+            match self.budget.reserve(task, amount) {
+                Ok(reserved) => reservation = Some(reserved),
+                Err(error) => {
+                    decision = Verdict::Deny(Denial {
+                        code: "budget.exhausted".to_owned(),
+                        rules: vec!["task budget".to_owned()],
+                        reason: error.to_string(),
+                        hint:
+                            "start the task again with a larger `--budget`, or ask for less output"
+                                .to_owned(),
+                    })
+                }
+            }
+        }
+        let event = Decided {
+            id,
+            subject: subject.clone(),
+            context,
+            action: described,
+            decision: decision.clone(),
+            policy: policy.digest(),
+        };
+        match self.journal.append(vec![Event::Decided(Box::new(event))]).await {
+            Ok(_) => Ok((decision, reservation)),
+            Err(error) => {
+                if let Some(reservation) = reservation {
+                    self.budget.settle(reservation, MicroUsd(0));
+                }
+                Err(error)
+            }
+        }
+    }
+}

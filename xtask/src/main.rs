@@ -1,0 +1,32 @@
+//! Development verbs. `cargo xtask test` is the one command that runs every test; `.ci/run` calls
+//! the same verbs.
+
+mod metadata;
+mod tidy;
+mod verbs;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["tidy"] => tidy::run(),
+        ["fmt"] => verbs::format(),
+        ["lint"] => verbs::lint(),
+        ["docs"] => verbs::docs(),
+        ["test", rest @ ..] => verbs::test(rest),
+        ["bench"] => verbs::bench(),
+        ["ci"] => verbs::ci(),
+        _ => Err(anyhow::anyhow!(
+            "usage: cargo xtask tidy | fmt | lint | docs | test [--full] | bench | ci"
+        )),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            verbs::say(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The verbs, each a short list of commands.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::tidy;
+
+#[expect(clippy::print_stderr, reason = "a development tool speaks on standard error")]
+pub(crate) fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    say(&format!("+ cargo {}", arguments.join(" ")));
+    let status = Command::new(env!("CARGO"))
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .status()
+        .context("cannot start cargo")?;
+    if !status.success() {
+        bail!("`cargo {}` failed: {status}", arguments.join(" "));
+    }
+    Ok(())
+}
+
+pub(crate) fn format() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"], &[])
+}
+
+pub(crate) fn lint() -> Result<()> {
+    cargo(
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--features",
+            "bailiwick/test-support",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &[],
+    )
+}
+
+pub(crate) fn docs() -> Result<()> {
+    cargo(
+        &["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    )
+}
+
+/// Every test. With `--full` the long campaigns (more crash points, more property cases) run too.
+pub(crate) fn test(rest: &[&str]) -> Result<()> {
+    let environment: &[(&str, &str)] = match rest {
+        [] => &[],
+        ["--full"] => &[("BAILIWICK_TEST_FULL", "1"), ("PROPTEST_CASES", "20000")],
+        other => bail!("unknown option `{}`; `--full` is the only one", other.join(" ")),
+    };
+    tidy::run()?;
+    cargo(
+        &[
+            "test",
+            "--workspace",
+            "--features",
+            "bailiwick/test-support",
+            "--locked",
+            "--no-fail-fast",
+        ],
+        environment,
+    )
+}
+
+pub(crate) fn bench() -> Result<()> {
+    cargo(&["bench", "--workspace", "--benches", "--locked"], &[])
+}
+
+pub(crate) fn ci() -> Result<()> {
+    format()?;
+    lint()?;
+    docs()?;
+    test(&[])
+}
