@@ -1,0 +1,367 @@
+//! Reading policies: Cedar text, annotations, strict validation against the schema.
+//!
+//! Nothing is repaired and nothing is skipped: one fault anywhere and no policy of the set is in
+//! force, since a rule left out of a deny-first set may be the one that denied.
+
+use std::collections::BTreeMap;
+
+use cedar_policy::{Effect, Policy, PolicyId, PolicySet as CedarSet, ValidationMode, Validator};
+use miette::Diagnostic;
+
+use crate::error::{PolicyError, PolicyErrors, place};
+use crate::schema::schema;
+
+/// The largest policy source that is read, in bytes.
+pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
+const ANNOTATIONS: [&str; 4] = ["id", "reason", "hint", "gate"];
+
+/// A file of policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicySource {
+    /// Its name, as errors and listings show it.
+    pub name: String,
+    /// Cedar policy text.
+    pub text: String,
+}
+
+/// What a policy does when it applies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuleEffect {
+    /// It allows.
+    Permit,
+    /// It denies; no approval lifts it.
+    Forbid,
+    /// It denies until this group has approved exactly the action.
+    Gate {
+        /// The group.
+        group: String,
+    },
+}
+
+/// One policy, as listings show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its `@id`, unique in the set.
+    pub id: String,
+    /// What it does.
+    pub effect: RuleEffect,
+    /// Its `@reason`: what it allows or why it denies.
+    pub reason: String,
+    /// Its `@hint`: what to do instead, for one who was denied.
+    pub hint: Option<String>,
+    /// The source it stands in.
+    pub source: String,
+    /// The line where it begins, counted from 1.
+    pub line: u32,
+}
+
+/// A policy with its listing entry.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) policy: Policy,
+    pub(crate) rule: Rule,
+}
+
+/// Reads and validates every source; all faults that were found, or all policies.
+pub(crate) fn load(sources: &[PolicySource]) -> Result<Vec<Loaded>, PolicyErrors> {
+    let mut errors = Vec::new();
+    let mut loaded: Vec<Loaded> = Vec::new();
+    for source in sources {
+        match parse(source) {
+            Ok(policies) => {
+                for policy in policies {
+                    match describe(source, policy) {
+                        Ok(one) => loaded.push(one),
+                        Err(mut found) => errors.append(&mut found),
+                    }
+                }
+            }
+            Err(mut found) => errors.append(&mut found),
+        }
+    }
+    errors.extend(duplicates(&loaded));
+    if errors.is_empty() {
+        errors = validate(sources, &loaded);
+    }
+    if errors.is_empty() { Ok(loaded) } else { Err(PolicyErrors { errors }) }
+}
+
+fn parse(source: &PolicySource) -> Result<Vec<Policy>, Vec<PolicyError>> {
+    if source.text.len() > MAX_SOURCE_BYTES {
+        return Err(vec![PolicyError {
+            file: source.name.clone(),
+            line: 0,
+            column: 0,
+            policy: None,
+            what: format!("the source has {} bytes", source.text.len()),
+            why: "a source of more than 1 MiB is not read",
+            fix: "split it into several sources".to_owned(),
+        }]);
+    }
+    let set: CedarSet = source.text.parse().map_err(|errors: cedar_policy::ParseErrors| {
+        errors
+            .iter()
+            .map(|error| {
+                let (line, column) = position(&source.text, error);
+                PolicyError {
+                    file: source.name.clone(),
+                    line,
+                    column,
+                    policy: None,
+                    what: one_line(&error.to_string()),
+                    why: "it is not Cedar policy text",
+                    fix: error.help().map_or_else(
+                        || "write `permit(principal, action, resource) when { … };`".to_owned(),
+                        |help| one_line(&help.to_string()),
+                    ),
+                }
+            })
+            .collect::<Vec<_>>()
+    })?;
+    if let Some(template) = set.templates().next() {
+        return Err(vec![PolicyError {
+            file: source.name.clone(),
+            line: 0,
+            column: 0,
+            policy: template.annotation("id").map(str::to_owned),
+            what: "the policy has a slot (`?principal` or `?resource`)".to_owned(),
+            why: "a template says nothing until it is linked, and nothing here links it",
+            fix: "write the principal or resource itself".to_owned(),
+        }]);
+    }
+    Ok(set.policies().cloned().collect())
+}
+
+fn describe(source: &PolicySource, policy: Policy) -> Result<Loaded, Vec<PolicyError>> {
+    let start = policy.as_ref().loc().map_or(0, |loc| loc.start());
+    let (line, column) = place(&source.text, start);
+    let mut errors = Vec::new();
+    let id = policy.annotation("id").unwrap_or_default().to_owned();
+    let mut fault = |what: String, why: &'static str, fix: String| {
+        errors.push(PolicyError {
+            file: source.name.clone(),
+            line,
+            column,
+            policy: (!id.is_empty()).then(|| id.clone()),
+            what,
+            why,
+            fix,
+        });
+    };
+    if policy.annotation("id").is_none() {
+        fault(
+            "the policy has no `@id`".to_owned(),
+            "denials, the ledger and approvals name policies by it",
+            "add `@id(\"short-name\")` before it".to_owned(),
+        );
+    } else if !is_name(&id) {
+        fault(
+            format!("`{id}` is not a policy id"),
+            "ids are shown and typed: 1 to 64 lower-case letters, digits, `-`, `_` or `.`",
+            "give it a short name such as `agents-no-network`".to_owned(),
+        );
+    }
+    for (name, value) in policy.annotations() {
+        if !ANNOTATIONS.contains(&name) {
+            fault(
+                format!("`@{name}` is not an annotation that is known"),
+                "a mistyped `@gate` would turn a question into a refusal, silently",
+                format!("use one of `@{}`", ANNOTATIONS.join("`, `@")),
+            );
+        } else if value.trim().is_empty() {
+            fault(
+                format!("`@{name}` is empty"),
+                "it is shown to whoever is denied",
+                format!("write `@{name}(\"…\")`"),
+            );
+        }
+    }
+    if policy.annotation("reason").is_none() {
+        fault(
+            "the policy has no `@reason`".to_owned(),
+            "a decision is explained by it",
+            "add `@reason(\"what it allows, or why it denies\")`".to_owned(),
+        );
+    }
+    let effect = match (policy.effect(), policy.annotation("gate")) {
+        (Effect::Permit, None) => RuleEffect::Permit,
+        (Effect::Permit, Some(_)) => {
+            fault(
+                "`@gate` stands on a `permit`".to_owned(),
+                "a gate is a `forbid` that an approval lifts",
+                "take `@gate` off, or write a `forbid`".to_owned(),
+            );
+            RuleEffect::Permit
+        }
+        (Effect::Forbid, None) => RuleEffect::Forbid,
+        (Effect::Forbid, Some(group)) => {
+            if !is_name(group) {
+                fault(
+                    format!("`{group}` is not a group"),
+                    "groups have 1 to 64 lower-case letters, digits, `-`, `_` or `.`",
+                    "name an approval group such as `reviewers`".to_owned(),
+                );
+            } else if !lifted_by(&policy, group) {
+                fault(
+                    format!(
+                        "nothing lifts this gate: its conditions do not ask for the approval of `{group}`"
+                    ),
+                    "a gate stops applying once its approval is present, by its own condition",
+                    format!("add `unless {{ context.approvals.contains(\"{group}\") }}`"),
+                );
+            }
+            RuleEffect::Gate { group: group.to_owned() }
+        }
+    };
+    if effect != RuleEffect::Permit && policy.annotation("hint").is_none() {
+        fault(
+            "the `forbid` has no `@hint`".to_owned(),
+            "whoever is denied must learn what to do instead",
+            "add `@hint(\"what to do instead\")`".to_owned(),
+        );
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let rule = Rule {
+        effect,
+        reason: policy.annotation("reason").unwrap_or_default().to_owned(),
+        hint: policy.annotation("hint").map(str::to_owned),
+        source: source.name.clone(),
+        line,
+        id,
+    };
+    Ok(Loaded { policy: policy.new_id(PolicyId::new(&rule.id)), rule })
+}
+
+fn duplicates(loaded: &[Loaded]) -> Vec<PolicyError> {
+    let mut first: BTreeMap<&str, &Rule> = BTreeMap::new();
+    let mut errors = Vec::new();
+    for Loaded { rule, .. } in loaded {
+        if let Some(earlier) = first.get(rule.id.as_str()) {
+            errors.push(PolicyError {
+                file: rule.source.clone(),
+                line: rule.line,
+                column: 1,
+                policy: Some(rule.id.clone()),
+                what: format!("the id stands already at {}:{}", earlier.source, earlier.line),
+                why: "a denial must name one policy",
+                fix: "give one of the two another `@id`".to_owned(),
+            });
+        } else {
+            first.insert(&rule.id, rule);
+        }
+    }
+    errors
+}
+
+fn validate(sources: &[PolicySource], loaded: &[Loaded]) -> Vec<PolicyError> {
+    let internal = |what: String| {
+        vec![PolicyError {
+            file: "bailiwick.cedarschema".to_owned(),
+            line: 0,
+            column: 0,
+            policy: None,
+            what,
+            why: "without its schema no policy can be checked",
+            fix: "this is a fault of Bailiwick: report it".to_owned(),
+        }]
+    };
+    let schema = match schema() {
+        Ok(schema) => schema.clone(),
+        Err(what) => return internal(what.to_owned()),
+    };
+    let set = match CedarSet::from_policies(loaded.iter().map(|one| one.policy.clone())) {
+        Ok(set) => set,
+        Err(error) => return internal(error.to_string()),
+    };
+    let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
+    let mut errors: Vec<PolicyError> = result
+        .validation_errors()
+        .map(|error| {
+            fault_of(sources, loaded, error.policy_id(), error, "it does not fit the schema")
+        })
+        .collect();
+    // A warning is refused as well: a condition that can never hold is a rule that never applies,
+    // and a mixed-script name is one that reads like another.
+    errors.extend(result.validation_warnings().map(|warning| {
+        fault_of(
+            sources,
+            loaded,
+            warning.policy_id(),
+            warning,
+            "such a policy rarely says what was meant",
+        )
+    }));
+    errors.sort_by(|a, b| {
+        (&a.file, a.line, a.column, &a.what).cmp(&(&b.file, b.line, b.column, &b.what))
+    });
+    errors
+}
+
+fn fault_of<E: Diagnostic + std::fmt::Display>(
+    sources: &[PolicySource],
+    loaded: &[Loaded],
+    id: &PolicyId,
+    error: &E,
+    why: &'static str,
+) -> PolicyError {
+    let id_text: &str = id.as_ref();
+    let rule = loaded.iter().map(|one| &one.rule).find(|rule| rule.id == id_text);
+    let file = rule.map(|rule| rule.source.clone()).unwrap_or_default();
+    let text = sources.iter().find(|source| source.name == file).map_or("", |source| &source.text);
+    let (mut line, mut column) = position(text, error);
+    if line == 0 {
+        (line, column) = (rule.map_or(0, |rule| rule.line), 1);
+    }
+    PolicyError {
+        file,
+        line,
+        column,
+        policy: Some(id_text.to_owned()),
+        what: one_line(&error.to_string()),
+        why,
+        fix: error.help().map_or_else(
+            || "see the schema for the names and types that can be used".to_owned(),
+            |help| one_line(&help.to_string()),
+        ),
+    }
+}
+
+fn position<E: Diagnostic>(text: &str, error: &E) -> (u32, u32) {
+    error
+        .labels()
+        .and_then(|mut labels| labels.next())
+        .map_or((0, 0), |label| place(text, label.offset()))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.')
+        })
+}
+
+/// Whether the policy's conditions contain `context.approvals.contains("group")`.
+fn lifted_by(policy: &Policy, group: &str) -> bool {
+    let wanted = serde_json::json!({
+        "contains": {
+            "left": { ".": { "left": { "Var": "context" }, "attr": "approvals" } },
+            "right": { "Value": group },
+        }
+    });
+    policy.to_json().is_ok_and(|json| holds(&json, &wanted))
+}
+
+fn holds(json: &serde_json::Value, wanted: &serde_json::Value) -> bool {
+    json == wanted
+        || match json {
+            serde_json::Value::Array(items) => items.iter().any(|item| holds(item, wanted)),
+            serde_json::Value::Object(fields) => fields.values().any(|item| holds(item, wanted)),
+            _ => false,
+        }
+}

@@ -1,0 +1,331 @@
+//! From a subject, an action and its context to what Cedar is asked.
+//!
+//! This is where facts are computed (is the path in scope, what would the command do); everything
+//! is typed by the schema, and the finished request is validated against it.
+
+use std::collections::{HashMap, HashSet};
+
+use bailiwick_model::action::{Action, Purpose, ReadMode, ReviewVerdict, WriteMode};
+use bailiwick_model::id::{BranchName, Person, RepoName};
+use bailiwick_model::steering::is_protected;
+use bailiwick_model::subject::{Context, Role, Subject};
+use cedar_policy::{
+    Context as CedarContext, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request,
+    RestrictedExpression,
+};
+
+use crate::command::{self, Effects};
+use crate::path::Scopes;
+use crate::schema::{principal_type, schema};
+
+/// What Cedar is asked, with what explanations need.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) request: Request,
+    pub(crate) entities: Entities,
+    /// The resource as a policy writes it.
+    pub(crate) resource: String,
+    /// A command's effects.
+    pub(crate) effects: Option<Effects>,
+}
+
+type Pairs = Vec<(String, RestrictedExpression)>;
+
+struct Resource {
+    kind: &'static str,
+    id: String,
+    attributes: Pairs,
+    parent: Option<EntityUid>,
+}
+
+/// Builds the question; the error says which fact could not be computed.
+pub(crate) fn build(
+    scopes: &Scopes,
+    subject: &Subject,
+    action: &Action,
+    context: &Context,
+) -> Result<Question, String> {
+    let schema = schema()?;
+    let mut effects = None;
+    let (resource, facts) = match action {
+        Action::Command(command) => {
+            let found = command::analyse(command);
+            let facts = command_facts(scopes, command, &found, context)?;
+            effects = Some(found);
+            (within("Workspace", context.repo.to_string(), vec![], &context.repo)?, facts)
+        }
+        other => operands(scopes, other, context)?,
+    };
+
+    let principal_id = match subject.role {
+        Role::Human => subject.on_behalf_of.to_string(),
+        role => {
+            subject.session.as_ref().map_or_else(|| role.name().to_owned(), ToString::to_string)
+        }
+    };
+    let principal = uid(principal_type(subject.role), &principal_id)?;
+    let role = uid("Role", subject.role.name())?;
+    let behalf = match subject.role {
+        Role::Human => HashMap::new(),
+        _ => HashMap::from([(
+            "on_behalf_of".to_owned(),
+            reference(uid("Human", subject.on_behalf_of.as_str())?),
+        )]),
+    };
+    let resource_uid = uid(resource.kind, &resource.id)?;
+    let text = resource_uid.to_string();
+    let entities = Entities::from_entities(
+        [
+            Entity::new(principal.clone(), behalf, HashSet::from([role]))
+                .map_err(|error| error.to_string())?,
+            Entity::new(
+                resource_uid.clone(),
+                resource.attributes.into_iter().collect(),
+                resource.parent.into_iter().collect(),
+            )
+            .map_err(|error| error.to_string())?,
+        ],
+        None,
+    )
+    .map_err(|error| error.to_string())?;
+
+    let mut pairs = common(context)?;
+    pairs.extend(facts);
+    let cedar = CedarContext::from_pairs(pairs).map_err(|error| error.to_string())?;
+    let request =
+        Request::new(principal, uid("Action", action.kind())?, resource_uid, cedar, Some(schema))
+            .map_err(|error| error.to_string())?;
+    Ok(Question { request, entities, resource: text, effects })
+}
+
+fn common(context: &Context) -> Result<Pairs, String> {
+    let taint = context
+        .taint
+        .iter()
+        .map(|taint| uid("Taint", taint.name()).map(reference))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(vec![
+        pair("repository", reference(uid("Repository", context.repo.as_str())?)),
+        pair("taint", RestrictedExpression::new_set(taint)),
+        pair("denials", long(u64::from(context.denials))),
+        pair("budget_left", long(context.budget_left.0)),
+        pair("single_user", flag(context.single_user)),
+        pair("approvals", strings(&context.approvals)),
+    ])
+}
+
+fn command_facts(
+    scopes: &Scopes,
+    command: &bailiwick_model::action::Command,
+    effects: &Effects,
+    context: &Context,
+) -> Result<Pairs, String> {
+    let scope = scopes.get(&context.scope)?;
+    let purpose = match command.purpose {
+        Purpose::Tool => "tool",
+        Purpose::Gate => "gate",
+        Purpose::Setup => "setup",
+    };
+    Ok(vec![
+        pair("purpose", reference(uid("Purpose", purpose)?)),
+        pair("network", flag(command.network)),
+        pair("text", string(&command.display())),
+        pair("undecidable", flag(!effects.undecidable.is_empty())),
+        pair("programs", strings(&effects.programs)),
+        pair("operations", strings(&effects.operations)),
+        pair("scripts", strings(&effects.scripts)),
+        pair("connects", strings(&effects.connects)),
+        pair("writes", strings(&effects.writes)),
+        pair("reads", strings(&effects.reads)),
+        pair(
+            "writes_in_scope",
+            flag(
+                effects.lasting_writes().all(|path| !path.starts_with('/') && scope.is_match(path)),
+            ),
+        ),
+        pair("writes_protected", flag(effects.writes_protected())),
+        pair("inline_code", flag(effects.inline_code)),
+        pair("privileged", flag(effects.privileged)),
+    ])
+}
+
+fn operands(
+    scopes: &Scopes,
+    action: &Action,
+    context: &Context,
+) -> Result<(Resource, Pairs), String> {
+    Ok(match action {
+        // its facts are computed by the caller, which also keeps the effects
+        Action::Command(_) => return Err("a command is not an action with operands".to_owned()),
+        Action::ModelCall(call) => (
+            alone(
+                "Model",
+                format!("{}/{}", call.provider, call.model),
+                vec![pair("provider", string(&call.provider)), pair("name", string(&call.model))],
+            ),
+            vec![
+                pair("role", reference(uid("Role", call.role.name())?)),
+                pair("estimate", long(call.estimate.0)),
+                pair("round", long(u64::from(call.round))),
+                pair("step", long(u64::from(call.step))),
+            ],
+        ),
+        Action::ToolCall(call) => {
+            (alone("Tool", call.tool.clone(), vec![pair("name", string(&call.tool))]), vec![])
+        }
+        Action::FileRead(read) => {
+            let how = match read.mode {
+                ReadMode::Lines { .. } => "lines",
+                ReadMode::List { .. } => "list",
+                ReadMode::Search { .. } => "search",
+            };
+            let (file, facts) = file(scopes, read.path.as_str(), context)?;
+            (file, [facts, vec![pair("reading", reference(uid("Reading", how)?))]].concat())
+        }
+        Action::FileWrite(write) => {
+            let bytes = match &write.mode {
+                WriteMode::Whole { content } => content.len(),
+                WriteMode::Edit { new, .. } => new.len(),
+            };
+            let (file, facts) = file(scopes, write.path.as_str(), context)?;
+            (file, [facts, vec![pair("bytes", long(bytes))]].concat())
+        }
+        Action::SecretUse(secret) => (
+            alone("Secret", secret.name.clone(), vec![pair("name", string(&secret.name))]),
+            vec![pair("purpose", string(&secret.purpose))],
+        ),
+        Action::RepoRead(read) => (
+            alone(
+                "Repository",
+                read.repo.to_string(),
+                vec![pair("name", string(read.repo.as_str()))],
+            ),
+            vec![
+                pair("imports", flag(read.object.is_none() || read.source.is_some())),
+                pair("source", string(read.source.as_deref().unwrap_or_default())),
+                pair("branch", string(read.branch.as_str())),
+            ],
+        ),
+        Action::BranchPush(push) => (
+            branch(&push.repo, &push.branch)?,
+            vec![
+                // whoever fills in the flag may be mistaken about the branch everybody protects
+                pair("protected", flag(push.protected || push.branch == context.protected_branch)),
+                pair("creates", flag(push.expected.is_none())),
+                pair("deletes", flag(push.commit.is_none())),
+            ],
+        ),
+        Action::PullRequestOpen(open) => (
+            branch(&open.repo, &open.head)?,
+            vec![pair("base", string(open.base.as_str())), pair("author", human(&open.author)?)],
+        ),
+        Action::ReviewSubmit(review) => {
+            let verdict = match review.verdict {
+                ReviewVerdict::Approve => "approve",
+                ReviewVerdict::RequestChanges => "request_changes",
+                ReviewVerdict::Reject => "reject",
+            };
+            (
+                within(
+                    "PullRequest",
+                    format!("{}#{}", review.repo, review.number),
+                    vec![],
+                    &review.repo,
+                )?,
+                vec![
+                    pair("verdict", reference(uid("Review", verdict)?)),
+                    pair("reviewer", human(&review.reviewer)?),
+                    pair("own_request", flag(review.own_request)),
+                    pair("simulated", flag(review.simulated)),
+                ],
+            )
+        }
+        Action::PullRequestMerge(merge) => (
+            within("PullRequest", format!("{}#{}", merge.repo, merge.number), vec![], &merge.repo)?,
+            vec![
+                pair("base", string(merge.base.as_str())),
+                pair("gates_passed", flag(merge.gates_passed)),
+                pair("verified", flag(merge.verified)),
+                pair(
+                    "approved_by",
+                    RestrictedExpression::new_set(
+                        merge.approved_by.iter().map(human).collect::<Result<Vec<_>, _>>()?,
+                    ),
+                ),
+                pair("independent_approval", flag(merge.independent_approval)),
+            ],
+        ),
+        Action::AgentStart(start) => (
+            alone("AgentKind", start.agent.clone(), vec![pair("name", string(&start.agent))]),
+            vec![
+                pair("role", reference(uid("Role", start.role.name())?)),
+                pair("provider", string(&start.provider)),
+                pair("model", string(&start.model)),
+                pair("tier", string(&start.tier)),
+            ],
+        ),
+    })
+}
+
+fn file(scopes: &Scopes, path: &str, context: &Context) -> Result<(Resource, Pairs), String> {
+    let scope = scopes.get(&context.scope)?;
+    Ok((
+        within("File", path.to_owned(), vec![pair("path", string(path))], &context.repo)?,
+        vec![
+            pair("scope_ok", flag(scope.is_match(path))),
+            pair("protected_path", flag(is_protected(path))),
+        ],
+    ))
+}
+
+fn branch(repo: &RepoName, branch: &BranchName) -> Result<Resource, String> {
+    within("Branch", format!("{repo}/{branch}"), vec![pair("name", string(branch.as_str()))], repo)
+}
+
+fn alone(kind: &'static str, id: String, attributes: Pairs) -> Resource {
+    Resource { kind, id, attributes, parent: None }
+}
+
+fn within(
+    kind: &'static str,
+    id: String,
+    attributes: Pairs,
+    repo: &RepoName,
+) -> Result<Resource, String> {
+    Ok(Resource { kind, id, attributes, parent: Some(uid("Repository", repo.as_str())?) })
+}
+
+fn uid(kind: &str, id: &str) -> Result<EntityUid, String> {
+    let kind: EntityTypeName =
+        kind.parse().map_err(|error: cedar_policy::ParseErrors| error.to_string())?;
+    Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
+}
+
+fn human(person: &Person) -> Result<RestrictedExpression, String> {
+    uid("Human", person.as_str()).map(reference)
+}
+
+fn pair(name: &str, value: RestrictedExpression) -> (String, RestrictedExpression) {
+    (name.to_owned(), value)
+}
+
+fn reference(uid: EntityUid) -> RestrictedExpression {
+    RestrictedExpression::new_entity_uid(uid)
+}
+
+fn string(text: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(text.to_owned())
+}
+
+fn strings<'a>(texts: impl IntoIterator<Item = &'a String>) -> RestrictedExpression {
+    RestrictedExpression::new_set(texts.into_iter().map(|text| string(text)))
+}
+
+fn flag(value: bool) -> RestrictedExpression {
+    RestrictedExpression::new_bool(value)
+}
+
+/// Cedar's numbers have a sign: what is too large becomes the largest.
+fn long(value: u64) -> RestrictedExpression {
+    RestrictedExpression::new_long(i64::try_from(value).unwrap_or(i64::MAX))
+}
