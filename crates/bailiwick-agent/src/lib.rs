@@ -1,0 +1,38 @@
+#![forbid(unsafe_code)]
+//! The built-in agent loop: it asks a model, does what the model's tool calls say through the
+//! warden, tells the model what came of it, and records each step so that a run can be taken up
+//! again from its events alone.
+//!
+//! The loop runs in the control plane and holds no authority: a model call, a file access, a
+//! command, even the words "I am finished" are actions that the warden decides. What a model, a
+//! file or a command says is data here; only the [`Session`] that the engine made says what may
+//! be done.
+//!
+//! Deliberately absent: git, the forge, the store, the gates, the detectors. What the loop needs
+//! of them comes in as [`Snapshots`] and a [`Labeller`].
+
+pub mod prompts;
+
+mod arguments;
+mod effect;
+mod ending;
+mod port;
+mod replay;
+mod run;
+mod schema;
+mod session;
+mod submission;
+mod telling;
+mod tool;
+mod transcript;
+mod turn;
+
+pub use port::ModelPort;
+pub use replay::HistoryError;
+pub use run::{Deps, RunError, run};
+pub use session::{Labeller, Limits, Opening, Session, SnapshotError, Snapshots};
+pub use submission::{
+    FindingLevel, FinishSubmission, ReviewSubmission, Submission, SubmissionCheck,
+    SubmittedFinding, SubmittedVerdict, VerdictSubmission,
+};
+pub use tool::Tool;
