@@ -3,6 +3,7 @@
 
 use bailiwick_model::evidence::{Finding, GateReport, GateState, Level};
 use bailiwick_model::payload::Digest;
+use bailiwick_model::steering::is_protected;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::change::Change;
@@ -29,7 +30,8 @@ fn paths(files: &[FileDelta]) -> impl Iterator<Item = &str> {
 fn is_steering(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let classes = classify(path);
-    classes.contains(&PathClass::AgentRules)
+    is_protected(path)
+        || classes.contains(&PathClass::AgentRules)
         || classes.contains(&PathClass::Policy)
         || (classes.contains(&PathClass::CiDefinition) && name != "build.rs")
 }

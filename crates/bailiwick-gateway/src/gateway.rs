@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use bailiwick_model::action::ModelCall;
+use bailiwick_model::action::{ModelCall, SecretUse};
 use bailiwick_model::chat::{Author, ChatReply, ChatRequest, Usage};
 use bailiwick_model::outcome::{Outcome, Recorded};
 use bailiwick_model::payload::Payload;
@@ -14,6 +14,7 @@ use crate::check::{self, ProviderCheck};
 use crate::config::{ConfigError, FlatPrice, ProviderConfig, ProviderKind};
 use crate::error::ModelError;
 use crate::http::HttpProvider;
+use crate::key::KeyGrant;
 use crate::price::{self, Estimate, ModelPrice, PriceTable};
 use crate::scripted::{Labels, Scripted};
 
@@ -115,7 +116,7 @@ impl Gateway {
     /// # use bailiwick_model::action::ModelCall;
     /// # use bailiwick_warden::Permit;
     /// async fn ask(gateway: &Gateway, permit: Permit<ModelCall>) -> Result<ModelAnswer, ModelError> {
-    ///     gateway.call(permit).await
+    ///     gateway.call(permit, None).await
     /// }
     /// ```
     ///
@@ -125,7 +126,7 @@ impl Gateway {
     /// # use bailiwick_gateway::{Gateway, ModelAnswer, ModelError};
     /// # use bailiwick_model::action::ModelCall;
     /// async fn ask(gateway: &Gateway, call: ModelCall) -> Result<ModelAnswer, ModelError> {
-    ///     gateway.call(call).await
+    ///     gateway.call(call, None).await
     /// }
     /// ```
     ///
@@ -134,16 +135,27 @@ impl Gateway {
     /// # use bailiwick_model::action::ModelCall;
     /// # use bailiwick_warden::Permit;
     /// async fn ask(gateway: &Gateway, permit: Permit<ModelCall>) -> Result<ModelAnswer, ModelError> {
-    ///     gateway.call(permit).await?;
-    ///     gateway.call(permit).await
+    ///     gateway.call(permit, None).await?;
+    ///     gateway.call(permit, None).await
     /// }
     /// ```
     ///
     /// # Errors
     /// See [`ModelError`]; [`ModelError::billing`] says what a failure may have cost.
-    pub async fn call(&self, permit: Permit<ModelCall>) -> Result<ModelAnswer, ModelError> {
+    pub async fn call(
+        &self,
+        permit: Permit<ModelCall>,
+        key: Option<KeyGrant>,
+    ) -> Result<ModelAnswer, ModelError> {
         let call = permit.action();
         let provider = self.provider(&call.provider)?;
+        let granted = key.is_some_and(|grant| grant.is_for(&call.provider));
+        if !granted && self.credential(&call.provider).is_some() {
+            return Err(ModelError::Unsendable {
+                provider: call.provider.clone(),
+                problem: "the use of its key was not permitted".to_owned(),
+            });
+        }
         let request = permitted_request(call)?;
         let price = self.price(&call.provider, &call.model)?;
         let started = Instant::now();
@@ -156,6 +168,33 @@ impl Gateway {
         let cost = price::cost(&reply.usage, &price);
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(ModelAnswer { reply, cost, duration_ms })
+    }
+
+    /// The use of a credential that a call of this provider is; none when no key goes with it.
+    #[must_use]
+    pub fn credential(&self, provider: &str) -> Option<SecretUse> {
+        let provider = self.providers.get(provider)?;
+        provider.config.api_key.as_ref()?;
+        Some(SecretUse {
+            name: format!("provider/{}", provider.config.name),
+            purpose: "model call".to_owned(),
+        })
+    }
+
+    /// Turns the permitted use of a provider's key into the right to send it with one call.
+    ///
+    /// # Errors
+    /// Fails when the permit is for something else.
+    pub fn unlock(&self, permit: Permit<SecretUse>) -> Result<KeyGrant, ModelError> {
+        let used = permit.action();
+        let provider = used.name.strip_prefix("provider/").unwrap_or_default();
+        if self.credential(provider).as_ref() == Some(used) {
+            return Ok(KeyGrant::new(provider.to_owned()));
+        }
+        Err(ModelError::Unsendable {
+            provider: provider.to_owned(),
+            problem: format!("`{}` is no key of a provider", used.name),
+        })
     }
 
     /// Returns the names of all providers, sorted.

@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use bailiwick_model::outcome::{Outcome, Recorded};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -13,6 +14,30 @@ const MAX_KEY_BYTES: usize = 8 * 1024;
 /// The shortest piece of a key that is hidden when a server quotes it.
 const REDACT_FROM_BYTES: usize = 8;
 const REDACTED: &str = "[redacted]";
+
+/// The right to send a provider's key with one call. Made only of a permit for its use, so that
+/// every use of a key is decided and recorded.
+#[derive(Debug)]
+#[must_use = "a grant is spent by handing it to the call"]
+pub struct KeyGrant {
+    provider: String,
+}
+
+impl KeyGrant {
+    pub(crate) fn new(provider: String) -> Self {
+        Self { provider }
+    }
+
+    pub(crate) fn is_for(&self, provider: &str) -> bool {
+        self.provider == provider
+    }
+}
+
+impl Recorded for KeyGrant {
+    fn outcome(&self) -> Outcome {
+        Outcome::Done
+    }
+}
 
 /// What became of a key reference.
 #[derive(Debug)]

@@ -29,6 +29,7 @@ pub use check::{ConnectionCheck, KeyCheck, ProviderCheck};
 pub use config::{ConfigError, FlatPrice, KeyRef, OutputLimitField, ProviderConfig, ProviderKind};
 pub use error::{Billing, ModelError, Phase};
 pub use gateway::{Gateway, ModelAnswer};
+pub use key::KeyGrant;
 pub use openai::OpenAiAssembler;
 pub use price::{
     Estimate, ModelPrice, PriceList, PriceTable, PriceTableError, Rate, cost, estimate,

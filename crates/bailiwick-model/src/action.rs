@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::chat::ChatRequest;
+use crate::evidence::GateState;
 use crate::id::{BranchName, Oid, Person, RepoName, SubtaskKey};
 use crate::path::WorkPath;
 use crate::payload::{Digest, Payload};
@@ -216,6 +217,20 @@ pub struct PullRequestOpen {
     pub body: Payload,
     /// On whose behalf.
     pub author: Person,
+    /// What the gates say of the commit, shown beside the pull request.
+    #[serde(default)]
+    pub checks: Vec<CheckNote>,
+}
+
+/// What a gate says of a commit, in a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckNote {
+    /// The gate.
+    pub name: String,
+    /// What it says.
+    pub state: GateState,
+    /// In a sentence.
+    pub summary: String,
 }
 
 /// What a human says of a pull request.

@@ -14,6 +14,7 @@ pub mod outcome;
 pub mod path;
 pub mod payload;
 pub mod plan;
+pub mod steering;
 pub mod subject;
 pub mod task;
 pub mod verdict;

@@ -150,7 +150,7 @@ impl Plan {
         for subtask in &self.subtasks {
             subtask.validate()?;
             sum = sum.plus(subtask.budget.unwrap_or_default());
-            for missing in subtask.depends_on.iter().filter(|key| !keys.contains(key)) {
+            if let Some(missing) = subtask.depends_on.iter().find(|key| !keys.contains(key)) {
                 return Err(PlanError::UnknownDependency {
                     key: subtask.key.clone(),
                     missing: missing.clone(),

@@ -219,7 +219,7 @@ impl Warden {
                         hint:
                             "start the task again with a larger `--budget`, or ask for less output"
                                 .to_owned(),
-                    })
+                    });
                 }
             }
         }

@@ -50,6 +50,8 @@ impl BudgetBook for NoBudget {
 const ALLOW: &str = r#"
 @id("tests-ask") @reason("tests call models")
 permit (principal, action == Action::"model_call", resource);
+@id("tests-use-keys") @reason("tests send keys")
+permit (principal, action == Action::"secret_use", resource);
 "#;
 const DENY: &str = r#"
 @id("tests-do-not-ask") @reason("this test calls none") @hint("use the other policy")
@@ -181,6 +183,18 @@ pub(crate) async fn perform(gateway: &Gateway, call: ModelCall) -> Result<ModelA
     }
 }
 
+/// As `perform`, under a policy that permits the call but not the use of a key; gives the code.
+pub(crate) async fn perform_without_key(gateway: &Gateway, call: ModelCall) -> String {
+    let no_keys = r#"
+@id("no-keys") @reason("this test sends no key") @hint("use the other policy")
+forbid (principal, action == Action::"secret_use", resource);
+"#;
+    match perform_under(&format!("{ALLOW}{no_keys}"), gateway, call).await {
+        Err(ActError::Denied { denial, .. }) => denial.rules.join(","),
+        other => panic!("not denied: {other:?}"),
+    }
+}
+
 /// As `perform`, under a policy that denies it; gives the rules that did.
 pub(crate) async fn perform_denied(gateway: &Gateway, call: ModelCall) -> Vec<String> {
     match perform_under(&format!("{ALLOW}{DENY}"), gateway, call).await {
@@ -213,7 +227,15 @@ async fn perform_under(
         single_user: false,
         approvals: BTreeSet::new(),
     };
-    warden.perform(&subject, &context, call, |permit| gateway.call(permit)).await
+    let key = match gateway.credential(&call.provider) {
+        Some(used) => Some(
+            warden
+                .perform(&subject, &context, used, |permit| async { gateway.unlock(permit) })
+                .await?,
+        ),
+        None => None,
+    };
+    warden.perform(&subject, &context, call, |permit| gateway.call(permit, key)).await
 }
 
 /// Asks one provider once.

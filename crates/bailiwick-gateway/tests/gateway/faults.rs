@@ -6,7 +6,7 @@ use bailiwick_model::outcome::EffectError as _;
 
 use crate::ask::{
     BOTH, ask, ask_with, call, config, events, gateway, good, good_reply, on_runtime, perform,
-    perform_denied, request,
+    perform_denied, perform_without_key, request,
 };
 use crate::server::{Answer, Server};
 
@@ -264,6 +264,23 @@ fn a_denied_call_never_reaches_the_model() {
     let gateway = gateway(&[config(ProviderKind::Openai, &server)]);
     let rules = on_runtime(perform_denied(&gateway, call("p", request())));
     assert_eq!(rules, ["tests-do-not-ask"]);
+    assert_eq!(server.requests().len(), 0);
+    let control = on_runtime(perform(&gateway, call("p", request())));
+    assert_eq!(control.unwrap().reply, good_reply());
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn without_the_permitted_use_of_its_key_a_call_never_reaches_the_model() {
+    let server = Server::start(vec![good(ProviderKind::Openai)]);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key");
+    std::fs::write(&file, "sk-test-0123456789").unwrap();
+    let mut config = config(ProviderKind::Openai, &server);
+    config.api_key = Some(bailiwick_gateway::KeyRef::File(file));
+    let gateway = gateway(&[config]);
+    let rules = on_runtime(perform_without_key(&gateway, call("p", request())));
+    assert_eq!(rules, "no-keys");
     assert_eq!(server.requests().len(), 0);
     let control = on_runtime(perform(&gateway, call("p", request())));
     assert_eq!(control.unwrap().reply, good_reply());
