@@ -1,0 +1,177 @@
+//! What can go wrong.
+
+use std::path::PathBuf;
+
+use bailiwick_guest::{CageError, Ended, FileError, WireError};
+use bailiwick_model::outcome::EffectError;
+
+/// An effect in a sandbox that did not take place, or broke.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The cage could not be built; nothing was run.
+    #[error(transparent)]
+    Cage(CageError),
+    /// The cage stood, but the program could not be started.
+    #[error("`{program}` cannot be started: {detail}")]
+    NotStarted {
+        /// The program.
+        program: String,
+        /// The system's words.
+        detail: String,
+        /// The system's error number.
+        errno: i32,
+    },
+    /// A file operation was refused.
+    #[error(transparent)]
+    File(FileError),
+    /// A limit ended a file operation.
+    #[error("the file operation was ended by {ended:?}")]
+    FileEnded {
+        /// What ended it.
+        ended: Ended,
+    },
+    /// The bytes to write were not at hand: the action was read back from the ledger.
+    #[error("the content to write is not at hand")]
+    NoContent,
+    /// Only the recorded set-up phase may have the network.
+    #[error("this command may not have the network")]
+    NetworkNotAllowed,
+    /// The launcher could not be started.
+    #[error("the launcher cannot be started")]
+    Launch {
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The launcher did not understand, or was not understood.
+    #[error("the launcher gave no usable answer{}", said(.stderr))]
+    Launcher {
+        /// The last of what it wrote to its standard error.
+        stderr: String,
+        /// The cause.
+        #[source]
+        source: WireError,
+    },
+    /// The launcher gave no answer in time and was ended.
+    #[error("the launcher gave no answer in time and was ended")]
+    LauncherHung,
+    /// The launcher answered something else than it was asked.
+    #[error("the launcher answered something else than it was asked")]
+    WrongAnswer,
+}
+
+fn said(stderr: &str) -> String {
+    if stderr.is_empty() { String::new() } else { format!(": {stderr}") }
+}
+
+impl EffectError for SandboxError {
+    fn code(&self) -> String {
+        let code = match self {
+            Self::Cage(_) => "sandbox.cage",
+            Self::NotStarted { .. } => "sandbox.not_started",
+            Self::File(error) => match error {
+                FileError::NotFound { .. } => "file.not_found",
+                FileError::IsDirectory { .. } => "file.is_directory",
+                FileError::NotDirectory { .. } => "file.not_directory",
+                FileError::NotRegular { .. } => "file.not_regular",
+                FileError::TooLarge { .. } => "file.too_large",
+                FileError::NotUtf8 { .. } => "file.not_utf8",
+                FileError::OutsideWorkspace { .. } => "file.outside_workspace",
+                FileError::Conflict { .. } => "file.conflict",
+                FileError::Denied { .. } => "file.denied",
+                FileError::Pattern { .. } => "file.pattern",
+                FileError::Io { .. } => "file.io",
+            },
+            Self::FileEnded { .. } => "sandbox.limit",
+            Self::NoContent => "sandbox.no_content",
+            Self::NetworkNotAllowed => "sandbox.network_not_allowed",
+            Self::Launch { .. }
+            | Self::Launcher { .. }
+            | Self::LauncherHung
+            | Self::WrongAnswer => "sandbox.launcher",
+        };
+        code.to_owned()
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Cage(_) => "run `bailiwick doctor` to see what this machine lacks",
+            Self::NotStarted { errno: ENOENT, .. } => {
+                "check the program's name; programs of the host outside `/usr` and the toolchains are not visible"
+            }
+            Self::NotStarted { .. } => {
+                "check that it is an executable file with a valid first line"
+            }
+            Self::File(error) => match error {
+                FileError::NotFound { .. } => "list the directory to see what there is",
+                FileError::IsDirectory { .. } => "list it instead",
+                FileError::Conflict { .. } => {
+                    "read the file again and repeat the change on what it holds now"
+                }
+                FileError::OutsideWorkspace { .. } => "only files below the workspace can be used",
+                FileError::TooLarge { .. } | FileError::NotUtf8 { .. } => {
+                    "use a command such as `head` or `xxd`"
+                }
+                FileError::Pattern { .. } => "escape special characters with `\\`",
+                FileError::NotDirectory { .. }
+                | FileError::NotRegular { .. }
+                | FileError::Denied { .. }
+                | FileError::Io { .. } => return None,
+            },
+            Self::FileEnded { .. } => "search or list a smaller directory",
+            Self::NetworkNotAllowed => "fetch dependencies in the set-up phase",
+            Self::NoContent => return None,
+            Self::Launch { .. }
+            | Self::Launcher { .. }
+            | Self::LauncherHung
+            | Self::WrongAnswer => {
+                "check that the program was not replaced while it runs, then restart it"
+            }
+        };
+        Some(hint.to_owned())
+    }
+
+    fn possibly_done(&self) -> bool {
+        match self {
+            Self::Launcher { .. }
+            | Self::LauncherHung
+            | Self::WrongAnswer
+            | Self::FileEnded { .. } => true,
+            Self::Cage(_)
+            | Self::NotStarted { .. }
+            | Self::File(_)
+            | Self::NoContent
+            | Self::NetworkNotAllowed
+            | Self::Launch { .. } => false,
+        }
+    }
+}
+
+const ENOENT: i32 = 2;
+
+/// The platform's own preparation of a directory failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A directory or file cannot be used.
+    #[error("`{}` cannot be prepared", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file has another name somewhere else (a hard link, as `git clone --local` makes them).
+    /// Giving it to the payload would give it that other file too.
+    #[error("`{}` is also another file, which the agent could change through it", path.display())]
+    SharedFile {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A path must be absolute and a directory.
+    #[error("`{}` is not the absolute path of a directory", path.display())]
+    NotADirectory {
+        /// Which.
+        path: PathBuf,
+    },
+}

@@ -1,0 +1,32 @@
+//! The cages that agents work in.
+//!
+//! [`Sandbox`] is what the rest of Bailiwick sees: run a command, read files, write a file, each
+//! against a [`Permit`](bailiwick_warden::Permit) that only the warden can make and that holds
+//! every operand. [`ProcessTier`] is the tier that needs nothing but a Linux kernel.
+//!
+//! Deliberately absent: any public function that runs a command or touches a workspace file for an
+//! agent without a permit. What is public beside the trait is the platform's own preparation:
+//! probing the machine, finding toolchains, making a workspace directory.
+//!
+//! A program that uses [`ProcessTier`] must call `bailiwick_guest::dispatch` first thing in
+//! `main`: the launcher of a cage is the program itself, started again.
+
+mod environment;
+mod error;
+mod launch;
+mod outcome;
+mod probe;
+mod process;
+mod tier;
+pub mod toolchains;
+mod workspace;
+
+pub use bailiwick_guest::{Access, Captured, FileError, Limits, Mount, WORKSPACE};
+pub use error::{SandboxError, SetupError};
+pub use outcome::{CommandOutcome, Entry, Match, ReadOutcome, WriteOutcome};
+pub use probe::Probe;
+pub use process::{
+    CageConfig, NetworkRule, PAYLOAD_ID, ProcessConfig, ProcessSandbox, ProcessTier, default_limits,
+};
+pub use tier::{Sandbox, Tier};
+pub use toolchains::Toolchains;

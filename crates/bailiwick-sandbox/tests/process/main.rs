@@ -1,0 +1,10 @@
+//! The process tier as the rest of Bailiwick uses it: through permits, with real cages.
+
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod files;
+#[cfg(test)]
+mod office;
+#[cfg(test)]
+mod toolchain;
