@@ -1,6 +1,7 @@
 //! The loop: ask, do, record, until the session ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bailiwick_model::action::{AgentStart, ModelCall};
 use bailiwick_model::chat::{Block, ChatReply, ChatRequest, Message, canonical_json};
@@ -8,6 +9,7 @@ use bailiwick_model::event::{Entry, Fact, SessionEnd, Step};
 use bailiwick_model::outcome::EffectError;
 use bailiwick_model::payload::Payload;
 use bailiwick_model::subject::Context;
+use bailiwick_model::task::MicroUsd;
 use bailiwick_warden::{ActError, JournalError, Warden};
 use serde::Serialize;
 
@@ -138,7 +140,7 @@ pub async fn run(
     if let Some(end) = progress.end {
         return Ok(end);
     }
-    let run = Run { deps, session };
+    let run = Run { deps, session, spent: AtomicU64::new(0) };
     let start = match progress.start {
         Some(start) => {
             run.restore(&start, &progress.steps).await?;
@@ -157,6 +159,8 @@ pub async fn run(
 struct Run<'a> {
     deps: &'a Deps,
     session: &'a Session,
+    /// What this run has cost since it was started or taken up, in millionths of a US dollar.
+    spent: AtomicU64,
 }
 
 impl Run<'_> {
@@ -288,9 +292,11 @@ impl Run<'_> {
         start: &Start,
         steps: &[TakenStep],
         transcript: &Transcript,
-        context: Context,
+        mut context: Context,
     ) -> Result<Asked, RunError> {
         let session = self.session;
+        let spent = MicroUsd(self.spent.load(Ordering::Relaxed));
+        context.budget_left = session.context.budget_left.minus(spent);
         if session.cancel.is_cancelled() {
             return Err(RunError::Cancelled);
         }
@@ -352,7 +358,10 @@ impl Run<'_> {
             })
             .await;
         match done {
-            Ok(answer) => Ok(Asked::Reply(answer.reply)),
+            Ok(answer) => {
+                self.spent.fetch_add(answer.cost.0, Ordering::Relaxed);
+                Ok(Asked::Reply(answer.reply))
+            }
             Err(ActError::Effect(Interruptible::Cancelled)) => Err(RunError::Cancelled),
             Err(error) => stop_or_fail(error).map(Asked::End),
         }

@@ -35,7 +35,9 @@ pub enum ForgeError {
         branch: BranchName,
     },
     /// The branch only moves by merging a pull request.
-    #[error("`{branch}` is a protected branch: it only moves by merging a pull request")]
+    #[error(
+        "`{branch}` is a protected branch: it only moves by merging a pull request, or by an operator's import"
+    )]
     ProtectedBranch {
         /// The branch.
         branch: BranchName,
@@ -93,6 +95,12 @@ pub enum ForgeError {
     Conflict {
         /// Where.
         paths: Vec<RepoPath>,
+    },
+    /// A path that is to be imported lies inside a repository.
+    #[error("`{inside}` is a sub-directory of a repository, and repositories are imported whole")]
+    SubDirectory {
+        /// The path, from the repository's top.
+        inside: RepoPath,
     },
     /// What was permitted lacks an operand, or is not what was sent.
     #[error("the permit does not fit: {reason}")]
@@ -177,6 +185,7 @@ impl EffectError for ForgeError {
             Self::ChangesRequested { .. } => "forge.changes_requested",
             Self::NotApproved { .. } => "forge.not_approved",
             Self::Conflict { .. } => "forge.conflict",
+            Self::SubDirectory { .. } => "forge.sub_directory",
             Self::Unfit { .. } => "forge.permit_unfit",
             Self::PushRejected { .. } => "forge.push_rejected",
             Self::Protocol(_) => "forge.protocol",
@@ -203,6 +212,9 @@ impl EffectError for ForgeError {
             Self::Diverged { .. } => "merge the two by hand, or import under another name",
             Self::NothingToMerge { .. } => "commit the change to the branch first",
             Self::NotOpen { .. } => "open a new pull request",
+            Self::SubDirectory { .. } => {
+                "give the repository's top, and say in the task which part of it is meant"
+            }
             Self::ChangesRequested { .. } => "let the implementor answer the review first",
             Self::NotApproved { .. } => "have the commit as it is now approved",
             Self::Conflict { .. } => "rebase the change on its base and gate it again",

@@ -200,6 +200,9 @@ impl EmbeddedForge {
         let (path, branch) = (path.to_owned(), branch.cloned());
         blocking(move || {
             let found = Git::discover(&path)?;
+            if let Some(inside) = &found.subdirectory {
+                return Err(ForgeError::SubDirectory { inside: inside.clone() });
+            }
             let branch = match branch {
                 Some(branch) => branch,
                 None => found

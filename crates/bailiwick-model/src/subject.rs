@@ -108,7 +108,7 @@ pub struct Context {
     pub taint: BTreeSet<Taint>,
     /// Globs of the paths that the subtask may touch.
     pub scope: Vec<String>,
-    /// What is left of the task's budget; the warden fills it in.
+    /// What is left of the subtask's budget; the warden lowers it to what the task has left.
     pub budget_left: MicroUsd,
     /// How many actions were denied in this session so far.
     pub denials: u32,

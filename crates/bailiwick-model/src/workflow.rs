@@ -1,7 +1,7 @@
 //! The state of a task: a pure fold over its events, and from it what comes next.
 //!
 //! Nothing is kept beside the events. A process that was killed anywhere folds them again and
-//! goes on from [`SubtaskState::next`].
+//! goes on from [`TaskState::next`].
 
 mod next;
 mod subtask;
@@ -208,6 +208,12 @@ impl TaskState {
                 if let Outcome::Model { usage, cost, .. } = &finished.result {
                     self.usage = self.usage.plus(usage);
                     self.cost = self.cost.plus(*cost);
+                    let owner = self.subtasks.values_mut().find(|subtask| {
+                        subtask.sessions.iter().any(|run| Some(run.id) == finished.session)
+                    });
+                    if let Some(subtask) = owner {
+                        subtask.cost = subtask.cost.plus(*cost);
+                    }
                 }
             }
             Event::Fact(fact) => self.apply_fact(entry.at, fact),

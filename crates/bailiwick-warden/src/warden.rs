@@ -201,7 +201,9 @@ impl Warden {
     ) -> Result<(Verdict, Option<Reservation>), JournalError> {
         let policy = self.policy();
         let mut context = context.clone();
-        context.budget_left = subject.task.map_or(MicroUsd(0), |task| self.budget.left(task));
+        // The caller may know of a smaller budget (a subtask's), never of a larger one.
+        let left = subject.task.map_or(MicroUsd(0), |task| self.budget.left(task));
+        context.budget_left = left.min(context.budget_left);
         let described = action.to_action();
         let mut decision = policy.decide(subject, &described, &context);
         let mut reservation = None;

@@ -124,7 +124,7 @@ mod order {
             protected_branch: BranchName::parse("main").unwrap(),
             taint: BTreeSet::new(),
             scope: vec!["**".to_owned()],
-            budget_left: MicroUsd(0),
+            budget_left: MicroUsd(u64::MAX),
             denials: 0,
             single_user: false,
             approvals: BTreeSet::new(),
@@ -247,5 +247,20 @@ mod order {
         let last = stand.book.events.lock().unwrap().last().cloned();
         let Some(Event::Finished(finished)) = last else { panic!("{last:?}") };
         assert!(matches!(finished.result, Outcome::Failed { possibly_done: false, .. }));
+    }
+
+    #[tokio::test]
+    async fn a_smaller_budget_that_the_caller_knows_of_counts() {
+        let stand = stand(None);
+        let mut context = context();
+        context.budget_left = MicroUsd(30);
+        let subject = subject(Role::Implementor);
+        let ask = |estimate| {
+            stand.warden.perform(&subject, &context, call(estimate), |_permit| async {
+                Ok::<(), Broke>(())
+            })
+        };
+        assert!(matches!(ask(31).await, Err(ActError::Denied { .. })));
+        ask(30).await.unwrap();
     }
 }

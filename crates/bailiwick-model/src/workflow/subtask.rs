@@ -10,6 +10,7 @@ use crate::evidence::{Finding, GateReport, RiskReport};
 use crate::id::{BranchName, Oid, Person, SessionId};
 use crate::plan::Subtask;
 use crate::subject::Role;
+use crate::task::MicroUsd;
 
 /// An agent run, as far as the workflow needs to know it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +139,8 @@ pub struct SubtaskState {
     pub question: Option<HumanQuestion>,
     /// Its runs.
     pub sessions: Vec<SessionRef>,
+    /// What its runs have cost.
+    pub cost: MicroUsd,
     retries: u32,
     stages: BTreeSet<Stage>,
 }
@@ -163,9 +166,15 @@ impl SubtaskState {
             rejected: false,
             question: None,
             sessions: Vec::new(),
+            cost: MicroUsd(0),
             retries: 0,
             stages: BTreeSet::new(),
         }
+    }
+
+    /// What it may still spend of its own budget; no bound when the plan gave it none.
+    pub fn budget_left(&self) -> MicroUsd {
+        self.subtask.budget.map_or(MicroUsd(u64::MAX), |budget| budget.minus(self.cost))
     }
 
     /// Whether a stage is under way, so that it is not begun twice after a restart.
