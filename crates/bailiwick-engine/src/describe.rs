@@ -1,0 +1,220 @@
+//! The description of a pull request, generated from recorded facts and from nothing else.
+//!
+//! What a model said appears only where it is marked as its words. Text that an agent or a user
+//! wrote is fenced or escaped, so that it can't pass for a line of the platform's.
+
+use std::fmt::Write as _;
+
+use bailiwick_model::evidence::{Evidence, GateState, Level, RiskBand};
+use bailiwick_model::task::{ApproverMode, Task};
+use bailiwick_model::workflow::SubtaskState;
+
+/// Makes text safe inside a line of Markdown.
+fn inline(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => out.push(' '),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '!' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Quotes text, line by line.
+fn quote(text: &str) -> String {
+    text.lines().map(|line| format!("> {}\n", inline(line))).collect()
+}
+
+/// A code span that its content can't close.
+fn code(text: &str) -> String {
+    let flat: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut longest = 0;
+    let mut run = 0;
+    for c in flat.chars() {
+        run = if c == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let fence = "`".repeat(longest + 1);
+    if longest > 0 { format!("{fence} {flat} {fence}") } else { format!("{fence}{flat}{fence}") }
+}
+
+fn state_word(state: GateState) -> &'static str {
+    match state {
+        GateState::Pass => "pass",
+        GateState::Fail => "FAIL",
+        GateState::Inconclusive => "INCONCLUSIVE",
+    }
+}
+
+fn evidence_row(evidence: &Evidence) -> String {
+    let exit = evidence.exit_code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+    let counts = evidence.counts.map_or_else(String::new, |counts| {
+        format!("{} passed, {} failed, {} ignored", counts.passed, counts.failed, counts.ignored)
+    });
+    let commit: String = evidence.commit.as_str().chars().take(12).collect();
+    let log: String = evidence.log.digest().to_string().chars().take(16).collect();
+    format!(
+        "| {} | {} | {exit} | {counts} | `{commit}` | {} ms | `{log}` |\n",
+        inline(&evidence.name),
+        code(&evidence.command).replace('|', "\\|"),
+        evidence.duration_ms
+    )
+}
+
+/// Writes the description of a subtask's pull request.
+pub(crate) fn body(task: &Task, state: &SubtaskState, ledger: &str) -> String {
+    let mut out = String::new();
+    if task.scripted {
+        out.push_str(
+            "**The model is scripted.** It answered from a file; everything else here is real.\n\n",
+        );
+    }
+    if task.single_user {
+        out.push_str("**Single-user mode.** Requester and approver may be one person.\n\n");
+    }
+    if task.approver == ApproverMode::Simulated {
+        out.push_str("**Simulated approver.** No human is asked before the merge.\n\n");
+    }
+    writing(&mut out, task, state);
+    judging(&mut out, state);
+    provenance(&mut out, task, state, ledger);
+    out
+}
+
+fn writing(out: &mut String, task: &Task, state: &SubtaskState) {
+    out.push_str("## What was asked\n\n");
+    out.push_str(&quote(&task.title));
+    out.push('\n');
+    out.push_str(&quote(&state.subtask.description));
+    let scope: Vec<String> = state.subtask.scope.paths.iter().map(|path| code(path)).collect();
+    push(out, format_args!("\nScope: {}\n\n", scope.join(", ")));
+}
+
+fn judging(out: &mut String, state: &SubtaskState) {
+    out.push_str("## Test evidence\n\n");
+    out.push_str("| what | command | exit | tests | commit | took | log SHA-256 |\n|---|---|---|---|---|---|---|\n");
+    for evidence in state.gates.iter().flat_map(|report| &report.evidence) {
+        out.push_str(&evidence_row(evidence));
+    }
+    out.push_str("\n## Gates\n\n");
+    for report in &state.gates {
+        push(
+            out,
+            format_args!(
+                "- {}: **{}**. {}\n",
+                inline(&report.gate),
+                state_word(report.state),
+                inline(&report.summary)
+            ),
+        );
+    }
+    if let Some((verification, summary, _)) = &state.verification {
+        push(
+            out,
+            format_args!("\nVerifier ({verification:?}), in its own words:\n\n{}", quote(summary)),
+        );
+    }
+    if let Some((summary, findings)) = &state.advice {
+        push(out, format_args!("\nReviewer (advice), in its own words:\n\n{}", quote(summary)));
+        for finding in findings {
+            let level = match finding.level {
+                Level::Note => "note",
+                Level::Warning => "warning",
+                Level::Error => "error",
+            };
+            let place = match (&finding.path, finding.line) {
+                (Some(path), Some(line)) => format!(" ({}:{line})", inline(path)),
+                (Some(path), None) => format!(" ({})", inline(path)),
+                _ => String::new(),
+            };
+            push(out, format_args!("> - {level}: {}{place}\n", inline(&finding.message)));
+        }
+    }
+    if let Some(risk) = &state.risk {
+        let band = match risk.band {
+            RiskBand::Low => "low",
+            RiskBand::Medium => "medium",
+            RiskBand::High => "high",
+        };
+        push(out, format_args!("\n## Risk: {} of 100 ({band})\n\n", risk.score));
+        for signal in &risk.signals {
+            push(
+                out,
+                format_args!(
+                    "- {} (+{}): {}\n",
+                    inline(&signal.name),
+                    signal.points,
+                    inline(&signal.reason)
+                ),
+            );
+        }
+        if risk.signals.is_empty() {
+            out.push_str("- no signal\n");
+        }
+    }
+}
+
+fn provenance(out: &mut String, task: &Task, state: &SubtaskState, ledger: &str) {
+    out.push_str("\n## Provenance\n\n");
+    push(
+        out,
+        format_args!(
+            "- task `{}`, subtask `{}`, asked for by {}\n",
+            task.id,
+            state.subtask.key,
+            inline(task.requester.as_str())
+        ),
+    );
+    push(out, format_args!("- model {} of provider {}\n", code(&task.model), code(&task.provider)));
+    if let Some(candidate) = &state.candidate {
+        push(
+            out,
+            format_args!(
+                "- commit `{}` on base `{}`, repair round {}\n",
+                candidate.commit, candidate.base, candidate.round
+            ),
+        );
+    }
+    for run in &state.sessions {
+        push(
+            out,
+            format_args!(
+                "- {} session `{}`: {} steps, {} denied actions\n",
+                run.role.name(),
+                run.id,
+                run.steps,
+                run.denials
+            ),
+        );
+    }
+    push(out, format_args!("- ledger {}\n", code(ledger)));
+}
+
+fn push(out: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a String can't fail.
+    if out.write_fmt(arguments).is_err() {
+        out.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_cannot_pass_for_the_platforms_words() {
+        assert_eq!(
+            quote("a\n## Gates\n- tests: **pass**"),
+            "> a\n> \\#\\# Gates\n> - tests: \\*\\*pass\\*\\*\n"
+        );
+        assert_eq!(code("echo `x` ``y``"), "``` echo `x` ``y`` ```");
+        assert_eq!(code("plain"), "`plain`");
+        assert_eq!(inline("x\n\n# h <img src=x>"), "x  \\# h \\<img src=x\\>");
+    }
+}

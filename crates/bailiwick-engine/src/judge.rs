@@ -1,0 +1,351 @@
+//! Stage 4: gates on clean checkouts, then a verifier, then a reviewer, then the risk. What is
+//! against the candidate goes back to the implementor, and after that to a person.
+
+use std::sync::Arc;
+
+use bailiwick_agent::prompts;
+use bailiwick_agent::{ReviewSubmission, Submission, Tool, VerdictSubmission};
+use bailiwick_gates::risk::{self, RiskFacts};
+use bailiwick_gates::{
+    AcceptanceGate, Change, Checkout, Gate, GateContext, ProjectFiles, ProtectedRules, SecretsGate,
+    TestsGate, WardenRunner, outside_scope, run_all, scope_report,
+};
+use bailiwick_model::event::{Candidate, Fact, SessionEnd, Stage, StageEnd};
+use bailiwick_model::evidence::{Finding, GateReport, GateState};
+use bailiwick_model::id::{Oid, SubtaskKey, TaskId};
+use bailiwick_model::plan::Check;
+use bailiwick_model::subject::{Role, Taint};
+use bailiwick_model::task::{Form, Task};
+use bailiwick_model::workflow::{SubtaskState, TaskState};
+use bailiwick_sandbox::{Access, NetworkRule};
+use jiff::Timestamp;
+
+use crate::actor;
+use crate::engine::Engine;
+use crate::error::{EngineError, chain};
+use crate::gate_runner::LedgerWatch;
+use crate::session::{Run, submitted};
+use crate::workspace::Spot;
+
+impl Engine {
+    /// Runs every gate on clean checkouts of base and candidate, outside the agents.
+    pub(crate) async fn run_gates(&self, id: TaskId, key: &SubtaskKey) -> Result<(), EngineError> {
+        let (state, subtask) = self.subtask(id, key).await?;
+        let Some(candidate) = subtask.candidate.clone() else { return Ok(()) };
+        self.record(Self::enter(id, Some(&subtask), Stage::Review)).await?;
+        let reports = self.gate_reports(&state, &subtask, &candidate).await?;
+        // All reports in one append: half of them would pass for all of them after a crash.
+        let facts = reports
+            .into_iter()
+            .map(|report| Fact::GateReported {
+                task: id,
+                subtask: key.clone(),
+                commit: candidate.commit.clone(),
+                report,
+            })
+            .collect();
+        self.record(facts).await
+    }
+
+    async fn gate_reports(
+        &self,
+        state: &TaskState,
+        subtask: &SubtaskState,
+        candidate: &Candidate,
+    ) -> Result<Vec<GateReport>, EngineError> {
+        let task = &state.task;
+        let forge = &self.parts().forge;
+        let protected = forge.protected_branch(&task.repo).await?;
+        let protected = forge.head(&task.repo, &protected).await?;
+        let git = forge.git(&task.repo)?;
+        let (from, to) = (candidate.base.clone(), candidate.commit.clone());
+        let read = blocking("reading the change", move || {
+            let rules = ProtectedRules::read(&git, &protected);
+            let change = Change::load(&git, &from, &to);
+            (rules, change)
+        })
+        .await?;
+        let (rules, change) = match read {
+            (Ok(rules), Ok(change)) => (rules, change),
+            (Err(error), _) => return Ok(vec![not_judged("rules", &error, error.hint())]),
+            (_, Err(error)) => {
+                return Ok(vec![not_judged(
+                    "change",
+                    &error,
+                    error.hint().unwrap_or("run `bailiwick doctor`"),
+                )]);
+            }
+        };
+        let change = change.with_text("the subtask's title", &subtask.subtask.title);
+        let watch = LedgerWatch::default();
+        let base = self.gate_checkout(task, subtask, "gate-base", &candidate.base, &watch).await?;
+        let head =
+            self.gate_checkout(task, subtask, "gate-head", &candidate.commit, &watch).await?;
+        let acceptance = acceptance_of(task, subtask);
+        let gates: Vec<Box<dyn Gate>> =
+            vec![Box::new(TestsGate), Box::new(SecretsGate), Box::new(AcceptanceGate)];
+        let context = GateContext {
+            base: &base,
+            head: &head,
+            change: &change,
+            rules: &rules,
+            acceptance: &acceptance,
+            now: Timestamp::now(),
+        };
+        let mut reports = vec![scope_report(&change, &subtask.subtask.scope.paths)];
+        reports.extend(run_all(&gates, &context).await);
+        watch.check()?;
+        Ok(reports)
+    }
+
+    async fn gate_checkout(
+        &self,
+        task: &Task,
+        subtask: &SubtaskState,
+        purpose: &str,
+        commit: &Oid,
+        watch: &LedgerWatch,
+    ) -> Result<Checkout, EngineError> {
+        let subject = actor::subject(task, Some(subtask), Role::Gate);
+        let context = actor::context(task, Some(subtask));
+        let spot = Spot {
+            task: task.id,
+            subtask: Some(subtask.subtask.key.clone()),
+            purpose: purpose.to_owned(),
+            network: NetworkRule::Never,
+            access: Access::ReadWrite,
+        };
+        let place = self.place(task, &subject, &context, &spot, commit).await?;
+        self.install(task, subtask, commit, Arc::clone(&place.sandbox)).await?;
+        let git = self.parts().forge.git(&task.repo)?;
+        let at = commit.clone();
+        let files = blocking("reading the project's files", move || ProjectFiles::read(&git, &at))
+            .await?
+            .map_err(|error| EngineError::machine("reading the project's files", &error))?;
+        let sandbox = place.sandbox;
+        let effect = move |permit| {
+            let sandbox = Arc::clone(&sandbox);
+            async move { sandbox.run(permit).await }
+        };
+        let runner = WardenRunner::new(Arc::clone(&self.parts().warden), subject, context, effect);
+        Ok(Checkout::new(commit.clone(), files, Arc::new(watch.over(runner))))
+    }
+
+    /// Lets a verifier, distinct from the implementor, judge the candidate on a clean checkout.
+    pub(crate) async fn verify(&self, id: TaskId, key: &SubtaskKey) -> Result<(), EngineError> {
+        let (state, subtask) = self.subtask(id, key).await?;
+        let Some(candidate) = subtask.candidate.clone() else { return Ok(()) };
+        let end = self.judge_with(&state, &subtask, &candidate, Role::Verifier).await?;
+        let verdict: VerdictSubmission = submitted(&end, self.result_bytes(&end).await?)?;
+        let findings = verdict
+            .findings
+            .into_iter()
+            .map(|finding| finding.into_finding("verifier/finding"))
+            .collect();
+        self.record(vec![Fact::Verified {
+            task: id,
+            subtask: key.clone(),
+            commit: candidate.commit,
+            verification: verdict.verdict.into(),
+            summary: verdict.summary,
+            findings,
+        }])
+        .await
+    }
+
+    /// Lets a reviewer give advice on the candidate.
+    pub(crate) async fn advise(&self, id: TaskId, key: &SubtaskKey) -> Result<(), EngineError> {
+        let (state, subtask) = self.subtask(id, key).await?;
+        let Some(candidate) = subtask.candidate.clone() else { return Ok(()) };
+        let end = self.judge_with(&state, &subtask, &candidate, Role::Reviewer).await?;
+        let review: ReviewSubmission = submitted(&end, self.result_bytes(&end).await?)?;
+        let findings = review
+            .findings
+            .into_iter()
+            .map(|finding| finding.into_finding("reviewer/remark"))
+            .collect();
+        self.record(vec![Fact::Advised {
+            task: id,
+            subtask: key.clone(),
+            commit: candidate.commit,
+            summary: review.summary,
+            findings,
+        }])
+        .await
+    }
+
+    async fn judge_with(
+        &self,
+        state: &TaskState,
+        subtask: &SubtaskState,
+        candidate: &Candidate,
+        role: Role,
+    ) -> Result<SessionEnd, EngineError> {
+        let task = &state.task;
+        let earlier = subtask.open_session(role, Some(&candidate.tree)).cloned();
+        if let Some(end) = earlier.as_ref().and_then(|run| run.end.clone()) {
+            return Ok(end);
+        }
+        let subject = actor::subject(task, Some(subtask), Role::Setup);
+        let context = actor::context(task, Some(subtask));
+        let spot = Spot {
+            task: task.id,
+            subtask: Some(subtask.subtask.key.clone()),
+            purpose: role.name().to_owned(),
+            network: NetworkRule::Never,
+            access: Access::ReadOnly,
+        };
+        let place = self.place(task, &subject, &context, &spot, &candidate.commit).await?;
+        if role == Role::Verifier {
+            // The verifier may not write its checkout; the platform may, before it starts.
+            let writable = Spot { access: Access::ReadWrite, ..spot.clone() };
+            let cage = self.cage_over(task, &writable, &place).await?;
+            self.install(task, subtask, &candidate.commit, cage).await?;
+        }
+        let rules = self.repository_rules(task).await?;
+        let diff =
+            self.parts().forge.diff_text(&task.repo, &candidate.base, &candidate.commit).await?;
+        let (opening, submission) = if role == Role::Verifier {
+            (
+                prompts::verifier_opening(task, &subtask.subtask, &rules, &diff),
+                Submission::verdict(),
+            )
+        } else {
+            (prompts::reviewer_opening(task, &subtask.subtask, &rules, &diff), Submission::review())
+        };
+        let (_, end) = self
+            .run_agent(Run {
+                task,
+                subtask: Some(subtask),
+                role,
+                opening,
+                tools: Tool::for_role(role).to_vec(),
+                submission,
+                earlier,
+                place: &place,
+                tree: candidate.tree.clone(),
+            })
+            .await?;
+        Ok(end)
+    }
+
+    /// Scores the risk of a candidate from recorded facts.
+    pub(crate) async fn score_risk(&self, id: TaskId, key: &SubtaskKey) -> Result<(), EngineError> {
+        let (state, subtask) = self.subtask(id, key).await?;
+        let Some(candidate) = subtask.candidate.clone() else { return Ok(()) };
+        let git = self.parts().forge.git(&state.task.repo)?;
+        let (from, to) = (candidate.base.clone(), candidate.commit.clone());
+        let change = blocking("reading the change", move || Change::load(&git, &from, &to))
+            .await?
+            .map_err(|error| EngineError::machine("reading the change", &error))?;
+        let secrets = subtask
+            .gates
+            .iter()
+            .filter(|report| report.gate == SecretsGate.name())
+            .map(|report| u32::try_from(report.findings.len()).unwrap_or(u32::MAX))
+            .sum();
+        let outside = outside_scope(&change.files, &subtask.subtask.scope.paths);
+        let facts = RiskFacts {
+            files: change.files,
+            out_of_scope: outside,
+            secrets,
+            taint: taint_of(&state, &subtask),
+            repair_rounds: subtask.repairs_total,
+            denials: subtask.sessions.iter().map(|run| run.denials).sum(),
+        };
+        let mut out = vec![Fact::RiskScored {
+            task: id,
+            subtask: key.clone(),
+            commit: candidate.commit,
+            risk: risk::assess(&facts),
+        }];
+        out.extend(Self::leave(id, &subtask, Stage::Review, StageEnd::Done));
+        self.record(out).await
+    }
+
+    /// Sends a candidate back to the implementor.
+    pub(crate) async fn ask_repair(
+        &self,
+        id: TaskId,
+        key: &SubtaskKey,
+        findings: Vec<Finding>,
+    ) -> Result<(), EngineError> {
+        let (_, subtask) = self.subtask(id, key).await?;
+        let by = match &subtask.verification {
+            Some(_) => Role::Verifier,
+            None => Role::Gate,
+        };
+        let mut facts = vec![Fact::RepairAsked {
+            task: id,
+            subtask: key.clone(),
+            round: subtask.round + 1,
+            by,
+            findings,
+        }];
+        facts.extend(Self::leave(id, &subtask, Stage::Review, StageEnd::Failed));
+        facts.extend(Self::enter(id, Some(&subtask), Stage::Execution));
+        self.record(facts).await
+    }
+
+    /// Stops after the last repair and asks a person.
+    pub(crate) async fn ask_about_repairs(
+        &self,
+        id: TaskId,
+        key: &SubtaskKey,
+    ) -> Result<(), EngineError> {
+        let (_, subtask) = self.subtask(id, key).await?;
+        let first = subtask.complaints().first().map(|finding| finding.message.clone());
+        let mut facts = vec![Fact::HumanAsked {
+            task: id,
+            subtask: key.clone(),
+            code: "review.rounds_used".to_owned(),
+            reason: format!(
+                "the candidate still does not pass after {} repair rounds: {}",
+                subtask.repairs,
+                first.unwrap_or_else(|| "it conflicts with its base branch".to_owned())
+            ),
+            hint: format!(
+                "look at it with `bailiwick task show {id}`; `bailiwick task retry {id}` gives it another two rounds, `bailiwick task cancel {id}` ends it"
+            ),
+        }];
+        facts.extend(Self::leave(id, &subtask, Stage::Review, StageEnd::Failed));
+        self.record(facts).await
+    }
+}
+
+/// The subtask's own checks, and those of the specification.
+fn acceptance_of(task: &Task, subtask: &SubtaskState) -> Vec<Check> {
+    let spec: &[Check] = match &task.form {
+        Form::Text => &[],
+        Form::Specification { checks } => checks,
+    };
+    subtask.subtask.acceptance.iter().chain(spec).cloned().collect()
+}
+
+fn taint_of(state: &TaskState, subtask: &SubtaskState) -> std::collections::BTreeSet<Taint> {
+    let mut taint = state.task.taint.clone();
+    for run in subtask.sessions.iter().filter(|run| run.role == Role::Implementor) {
+        taint.extend(run.taint.iter().copied());
+    }
+    taint
+}
+
+/// What can't be read can't be judged: inconclusive, which blocks.
+fn not_judged(gate: &str, error: &dyn std::error::Error, hint: &str) -> GateReport {
+    GateReport {
+        gate: gate.to_owned(),
+        state: GateState::Inconclusive,
+        summary: format!("{}; {hint}", chain(error)),
+        findings: Vec::new(),
+        evidence: Vec::new(),
+    }
+}
+
+/// Runs what blocks away from the async threads.
+pub(crate) async fn blocking<T, F>(doing: &'static str, work: F) -> Result<T, EngineError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    tokio::task::spawn_blocking(work).await.map_err(|error| EngineError::machine(doing, &error))
+}

@@ -1,0 +1,50 @@
+//! What an engine is made of.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bailiwick_agent::{Labeller, Limits, ModelPort};
+use bailiwick_forge::EmbeddedForge;
+use bailiwick_sandbox::ProcessTier;
+use bailiwick_store::Store;
+use bailiwick_warden::Warden;
+
+/// The parts, made by the program.
+#[derive(Clone)]
+pub struct Parts {
+    /// Events, projections, blobs.
+    pub store: Store,
+    /// The one decision point.
+    pub warden: Arc<Warden>,
+    /// The way to models.
+    pub models: Arc<dyn ModelPort>,
+    /// The forge.
+    pub forge: Arc<EmbeddedForge>,
+    /// The sandbox tier.
+    pub tier: Arc<ProcessTier>,
+    /// Names the taint of what an agent reads.
+    pub labeller: Labeller,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("warden", &self.warden).finish_non_exhaustive()
+    }
+}
+
+/// What an operator can choose.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How many tasks are worked on at once; the others wait their turn.
+    pub running_tasks: usize,
+    /// Where workspaces and build caches of running tasks lie.
+    pub work_dir: PathBuf,
+    /// Where fetched dependencies lie, per repository.
+    pub dependencies_dir: PathBuf,
+    /// Caps of every agent run.
+    pub limits: Limits,
+    /// Whether the set-up phase may have the host's network to fetch dependencies.
+    pub fetch_dependencies: bool,
+    /// How the ledger is named in a pull request.
+    pub ledger_name: String,
+}

@@ -1,0 +1,100 @@
+//! Running one agent: a new run, or one that was cut off.
+
+use std::sync::Arc;
+
+use bailiwick_agent::{Deps, Opening, RunError, Session, Submission, Tool};
+use bailiwick_model::event::SessionEnd;
+use bailiwick_model::id::{Oid, SessionId};
+use bailiwick_model::subject::Role;
+use bailiwick_model::task::Task;
+use bailiwick_model::workflow::{SessionRef, SubtaskState};
+use serde::de::DeserializeOwned;
+
+use crate::actor;
+use crate::engine::Engine;
+use crate::error::{EngineError, chain};
+use crate::workspace::{Place, TreeSnapshots};
+
+/// What an agent run is about.
+pub(crate) struct Run<'a> {
+    pub(crate) task: &'a Task,
+    pub(crate) subtask: Option<&'a SubtaskState>,
+    pub(crate) role: Role,
+    pub(crate) opening: Opening,
+    pub(crate) tools: Vec<Tool>,
+    pub(crate) submission: Submission,
+    /// The run to take up again, when one was cut off.
+    pub(crate) earlier: Option<SessionRef>,
+    pub(crate) place: &'a Place,
+    pub(crate) tree: Oid,
+}
+
+impl Engine {
+    /// Runs an agent to its end. A run that stopped without a result is an error that says why.
+    pub(crate) async fn run_agent(
+        &self,
+        run: Run<'_>,
+    ) -> Result<(SessionId, SessionEnd), EngineError> {
+        let id = run.earlier.as_ref().map_or_else(Self::new_session, |earlier| earlier.id);
+        let history = match &run.earlier {
+            Some(earlier) => self.history(earlier.id).await?,
+            None => Vec::new(),
+        };
+        let session = Session {
+            task: run.task.id,
+            subtask: run.subtask.map(|state| state.subtask.key.clone()),
+            id,
+            role: run.role,
+            round: run.subtask.map_or(0, |state| state.round),
+            on_behalf_of: run.task.requester.clone(),
+            context: actor::context(run.task, run.subtask),
+            provider: run.task.provider.clone(),
+            model: run.task.model.clone(),
+            opening: run.opening,
+            tools: run.tools,
+            submission: run.submission,
+            limits: self.settings().limits,
+            start_tree: Some(run.tree),
+            sandbox: Some(Arc::clone(&run.place.sandbox)),
+            snapshots: Some(Arc::new(TreeSnapshots(Arc::clone(&run.place.tree)))),
+            labeller: Arc::clone(&self.parts().labeller),
+            cancel: self.cancel_token(run.task.id),
+        };
+        let deps = Deps {
+            warden: Arc::clone(&self.parts().warden),
+            gateway: Arc::clone(&self.parts().models),
+        };
+        let end =
+            bailiwick_agent::run(&deps, &session, &history).await.map_err(|error| match error {
+                RunError::Cancelled => EngineError::Cancelled,
+                RunError::Ledger { source } => EngineError::from(source),
+                other => EngineError::Action {
+                    code: other.code().to_owned(),
+                    message: chain(&other),
+                    rules: Vec::new(),
+                    hint: other.hint().to_owned(),
+                },
+            })?;
+        Ok((id, end))
+    }
+}
+
+/// What a run submitted, or why it has nothing to show.
+pub(crate) fn submitted<T: DeserializeOwned>(
+    end: &SessionEnd,
+    bytes: Option<Vec<u8>>,
+) -> Result<T, EngineError> {
+    match end {
+        SessionEnd::Finished { result } => {
+            let bytes = bytes.or_else(|| result.bytes().map(<[u8]>::to_vec)).unwrap_or_default();
+            serde_json::from_slice(&bytes)
+                .map_err(|error| EngineError::machine("reading a run's result", &error))
+        }
+        SessionEnd::Stopped { code, reason, hint } => Err(EngineError::Action {
+            code: code.clone(),
+            message: reason.clone(),
+            rules: Vec::new(),
+            hint: hint.clone(),
+        }),
+    }
+}
