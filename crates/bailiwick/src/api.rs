@@ -1,0 +1,78 @@
+//! The HTTP API, and git over HTTP.
+//!
+//! Everything but `/healthz` needs the token: `Authorization: Bearer …`, or for git the password
+//! of basic authentication. Errors have one shape:
+//! `{"error": {"code", "message", "hint", "rules"}}`.
+
+mod auth;
+mod error;
+mod git;
+mod routes;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+use bailiwick_engine::Engine;
+use bailiwick_model::id::Person;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+
+/// The largest body of an API request, in bytes. A task has up to 64 KiB; JSON may double it.
+const MAX_BODY: usize = 512 * 1024;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) config: Arc<Config>,
+    pub(crate) token: Arc<str>,
+    pub(crate) person: Person,
+    /// Tasks for the workers to take up.
+    pub(crate) queue: UnboundedSender<bailiwick_model::id::TaskId>,
+    /// Tells that the server ends, so that no stream keeps it.
+    pub(crate) stop: CancellationToken,
+}
+
+impl Shared {
+    /// Gives a task to the workers.
+    pub(crate) fn enqueue(&self, id: bailiwick_model::id::TaskId) {
+        if self.queue.send(id).is_err() {
+            tracing::info!(task = %id, "the server is stopping; the task is recorded and waits");
+        }
+    }
+}
+
+/// All routes.
+pub(crate) fn router(shared: Shared) -> Router {
+    let api = Router::new()
+        .route("/tasks", get(routes::list_tasks).post(routes::create_task))
+        .route("/tasks/{task}", get(routes::show_task))
+        .route("/tasks/{task}/events", get(stream::events))
+        .route("/tasks/{task}/cancel", post(routes::cancel_task))
+        .route("/tasks/{task}/retry", post(routes::retry_task))
+        .route("/repositories", get(routes::list_repositories).post(routes::import_repository))
+        .route("/repositories/{repo}/pulls", get(routes::list_changes))
+        .route("/repositories/{repo}/pulls/{number}", get(routes::show_change))
+        .route("/repositories/{repo}/pulls/{number}/reviews", post(routes::review_change))
+        .route("/repositories/{repo}/pulls/{number}/merge", post(routes::merge_change))
+        .route("/ledger", get(routes::ledger))
+        .layer(DefaultBodyLimit::max(MAX_BODY));
+    let git = Router::new()
+        .route("/{repo}/info/refs", get(git::advertise))
+        .route("/{repo}/git-upload-pack", post(git::upload_pack))
+        .route("/{repo}/git-receive-pack", post(git::receive_pack))
+        .layer(DefaultBodyLimit::disable());
+    Router::new()
+        .nest("/api/v1", api)
+        .nest("/git", git)
+        .fallback(error::not_found)
+        .layer(middleware::from_fn_with_state(shared.clone(), auth::require_token))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .with_state(shared)
+}

@@ -1,0 +1,54 @@
+//! The events of a task: a JSON page, or live as server-sent events.
+
+use std::convert::Infallible;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::{StreamExt as _, stream};
+use serde::Deserialize;
+
+use super::Shared;
+use super::error::ApiError;
+use crate::operations;
+
+#[derive(Deserialize)]
+pub(super) struct EventsParams {
+    /// Only entries after this one.
+    after: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// `Accept: text/event-stream` gives each entry as an event named by its kind, with its index as
+/// the id, so that a client that reconnects sends `Last-Event-ID` and misses nothing.
+pub(super) async fn events(
+    State(shared): State<Shared>,
+    Path(task): Path<String>,
+    Query(params): Query<EventsParams>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = operations::find_task(&shared.engine, &task).await?;
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let live = text(header::ACCEPT).is_some_and(|accept| accept.contains("text/event-stream"));
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
+    let after = last.or(params.after);
+    if !live {
+        let limit = params.limit.unwrap_or(200).min(2_000);
+        return Ok(
+            Json(operations::events(&shared.engine, id, after, limit).await?).into_response()
+        );
+    }
+    let query = bailiwick_store::Query { task: Some(id), after_seq: after, ..Default::default() };
+    let subscription = shared.engine.parts().store.subscribe(query);
+    let events = stream::unfold(subscription, |mut subscription| async move {
+        let entry = subscription.next().await.ok()??;
+        let event = SseEvent::default().id(entry.seq.to_string()).event(entry.event.name());
+        let event = event.json_data(&entry).unwrap_or_default();
+        Some((Ok::<_, Infallible>(event), subscription))
+    });
+    // A server that ends would wait for this stream, and this stream for the task.
+    let events = events.take_until(shared.stop.clone().cancelled_owned());
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}

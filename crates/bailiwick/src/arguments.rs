@@ -1,0 +1,334 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use bailiwick_model::action::MergeMethod;
+use bailiwick_model::id::{BranchName, Person, RepoName};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// From a task to a merged pull request, governed.
+#[derive(Debug, Parser)]
+#[command(name = "bailiwick", version, about, long_about = None, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Configuration file (default: bailiwick.toml here, if there is one).
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data directory.
+    #[arg(long, global = true, value_name = "DIR", env = crate::data_dir::DATA_VARIABLE, default_value = "bailiwick-data")]
+    pub(crate) data: PathBuf,
+    /// One JSON object on standard output, and nothing else there.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The person who acts (default: `platform.person`, or the user name).
+    #[arg(long = "as", global = true, value_name = "PERSON")]
+    pub(crate) person: Option<Person>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// The whole loop on a bundled repository with a scripted model.
+    Demo(DemoArguments),
+    /// One task to a pull request, with live progress.
+    Run(RunArguments),
+    /// The server: API, git over HTTP, and workers.
+    Serve(ServeArguments),
+    /// Tasks: list, show, logs, cancel, retry.
+    #[command(subcommand)]
+    Task(TaskVerb),
+    /// Pull requests: list, show, approve, request-changes, reject, merge.
+    #[command(subcommand)]
+    Pr(PrVerb),
+    /// Approves a pull request (the same as `pr approve`).
+    Approve(ReviewArguments),
+    /// Repositories on the embedded forge: list, import.
+    #[command(subcommand)]
+    Repo(RepoVerb),
+    /// The ledger: verify, show, prove, key.
+    #[command(subcommand)]
+    Ledger(LedgerVerb),
+    /// The policy in force: show, check, explain.
+    #[command(subcommand)]
+    Policy(PolicyVerb),
+    /// The configuration: check, schema.
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// What works on this machine, and how to get what does not.
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// Let a simulated approver answer; labelled as such everywhere.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Keep the data directory of an earlier demonstration instead of starting anew.
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskInput {
+    /// What is to be done.
+    #[arg(value_name = "TASK", conflicts_with_all = ["file", "spec"])]
+    pub(crate) text: Option<String>,
+    /// Take the task from a file.
+    #[arg(long, value_name = "FILE", conflicts_with = "spec")]
+    pub(crate) file: Option<PathBuf>,
+    /// Take a specification with acceptance checks from a file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: Option<PathBuf>,
+    /// The text was written by somebody else (an issue, a comment): label it as untrusted.
+    #[arg(long)]
+    pub(crate) untrusted: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Protocol {
+    /// Anthropic Messages.
+    Anthropic,
+    /// OpenAI chat completions.
+    Openai,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelChoice {
+    /// Provider, by its name in the configuration.
+    #[arg(long)]
+    pub(crate) provider: Option<String>,
+    /// Model.
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// A model server by its address, without configuration.
+    #[arg(long, value_name = "URL", requires = "protocol", conflicts_with = "provider")]
+    pub(crate) model_url: Option<String>,
+    /// The protocol that `--model-url` speaks.
+    #[arg(long, requires = "model_url")]
+    pub(crate) protocol: Option<Protocol>,
+    /// Environment variable with the key for `--model-url`.
+    #[arg(long, value_name = "NAME", requires = "model_url")]
+    pub(crate) api_key_env: Option<String>,
+    /// Answers from a script instead of a model; labelled as such everywhere.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["provider", "model_url"])]
+    pub(crate) script: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) input: TaskInput,
+    /// The repository: a path to import, or the name of one on the forge.
+    #[arg(long, value_name = "PATH|NAME")]
+    pub(crate) repo: String,
+    /// The branch the pull request is for (default: the repository's own).
+    #[arg(long)]
+    pub(crate) branch: Option<BranchName>,
+    #[command(flatten)]
+    pub(crate) model: ModelChoice,
+    /// The most it may cost, in US dollars.
+    #[arg(long, value_name = "USD")]
+    pub(crate) budget: Option<String>,
+    /// Let a simulated approver answer, and merge; labelled as such everywhere.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Requester and approver may be one person; shown and recorded.
+    #[arg(long)]
+    pub(crate) single_user: bool,
+    /// Stop when the pull request is open instead of asking for approval here.
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// Address and port.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskVerb {
+    /// Lists the newest tasks.
+    List {
+        /// At most how many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Shows a task: stages, subtasks, refusals, cost.
+    Show(TaskId),
+    /// Shows everything recorded of a task, an entry a line.
+    Logs {
+        #[command(flatten)]
+        task: TaskId,
+        /// Go on as things happen.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Ends a task.
+    Cancel {
+        #[command(flatten)]
+        task: TaskId,
+        /// Why.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Takes a task up again that failed, was cancelled, or waits for an answer.
+    Retry(TaskId),
+    /// Takes a task further in this process until it is over or waits for a person.
+    Resume(TaskId),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskId {
+    /// The task's id, or the last characters of it.
+    #[arg(value_name = "TASK")]
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Change {
+    /// The pull request's number.
+    pub(crate) number: u64,
+    /// The repository (default: the only one there is).
+    #[arg(long)]
+    pub(crate) repo: Option<RepoName>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReviewArguments {
+    #[command(flatten)]
+    pub(crate) change: Change,
+    /// What to say.
+    #[arg(long, short, default_value = "")]
+    pub(crate) message: String,
+    /// The commit you looked at (default: the newest, which is then shown).
+    #[arg(long, value_name = "COMMIT")]
+    pub(crate) head: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Method {
+    /// A merge commit.
+    Merge,
+    /// One commit.
+    Squash,
+    /// The commits again.
+    Rebase,
+}
+
+impl From<Method> for MergeMethod {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Merge => Self::Merge,
+            Method::Squash => Self::Squash,
+            Method::Rebase => Self::Rebase,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PrVerb {
+    /// Lists pull requests.
+    List {
+        /// The repository (default: all).
+        #[arg(long)]
+        repo: Option<RepoName>,
+    },
+    /// Shows a pull request: description, and the diff with the step that made each hunk.
+    Show(Change),
+    /// Approves it.
+    Approve(ReviewArguments),
+    /// Sends it back to the implementor.
+    RequestChanges(ReviewArguments),
+    /// Gives it up.
+    Reject(ReviewArguments),
+    /// Merges an approved one.
+    Merge {
+        #[command(flatten)]
+        change: Change,
+        /// How.
+        #[arg(long, value_enum, default_value = "merge")]
+        method: Method,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RepoVerb {
+    /// Lists repositories.
+    List,
+    /// Imports one from a path, or brings it up to date.
+    Import {
+        /// Where it is.
+        path: PathBuf,
+        /// Its name on the forge (default: the directory's).
+        #[arg(long)]
+        name: Option<RepoName>,
+        /// The branch (default: the one checked out there).
+        #[arg(long)]
+        branch: Option<BranchName>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerVerb {
+    /// Verifies a ledger on its files alone; needs no server and no database.
+    Verify {
+        /// The ledger's directory.
+        dir: PathBuf,
+        /// The key you trust, from outside the directory: the text, or a file with it.
+        #[arg(long, value_name = "KEY|FILE")]
+        key: Option<String>,
+        /// A checkpoint you kept from before, from outside the directory.
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+    },
+    /// Shows entries.
+    Show {
+        /// The first entry.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// At most how many.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Proves that one entry is in a ledger, for somebody who has nothing but the key.
+    Prove {
+        /// The ledger's directory.
+        dir: PathBuf,
+        /// The entry.
+        index: u64,
+    },
+    /// Prints the public key that others should keep.
+    Key,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyVerb {
+    /// Prints the policy in force.
+    Show,
+    /// Checks the policy files given, or those configured.
+    Check {
+        /// Cedar files.
+        files: Vec<PathBuf>,
+    },
+    /// Shows why an action was decided as it was, by its entry in the ledger.
+    Explain {
+        /// The entry's index.
+        entry: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Checks the configuration.
+    Check,
+    /// Prints the JSON Schema of the configuration.
+    Schema,
+}

@@ -1,0 +1,295 @@
+//! The configuration: one TOML file, every key known, secrets only by reference.
+
+use std::path::{Path, PathBuf};
+
+use bailiwick_gateway::{KeyRef, ProviderConfig, ProviderKind};
+use bailiwick_model::id::Person;
+use bailiwick_model::task::MicroUsd;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Who runs it, and for whom.
+    pub(crate) platform: PlatformConfig,
+    /// The HTTP server.
+    pub(crate) server: ServerConfig,
+    /// What a task may use.
+    pub(crate) task: TaskConfig,
+    /// Model providers.
+    #[serde(rename = "provider")]
+    pub(crate) providers: Vec<ProviderConfig>,
+    /// The organisation's policy.
+    pub(crate) policy: PolicyConfig,
+    /// The set-up phase.
+    pub(crate) setup: SetupConfig,
+}
+
+/// `[platform]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PlatformConfig {
+    /// The person who acts on the command line; the operating system's user name when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) person: Option<Person>,
+    /// Whether requester and approver may be one person. Recorded with every task and shown in
+    /// every pull request.
+    pub(crate) single_user: bool,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ServerConfig {
+    /// Address and port to listen on.
+    pub(crate) listen: String,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:7070".to_owned() }
+    }
+}
+
+/// `[task]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TaskConfig {
+    /// The provider of the models, by name; the only one when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) provider: Option<String>,
+    /// The model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<String>,
+    /// The most a task may cost, in millionths of a US dollar.
+    pub(crate) budget_micro_usd: MicroUsd,
+    /// How many tasks are worked on at once; the others wait their turn.
+    pub(crate) running_tasks: usize,
+    /// The most steps of one agent run.
+    pub(crate) max_steps: u32,
+    /// The most tokens of one request.
+    pub(crate) context_tokens: u64,
+    /// The most tokens of one reply.
+    pub(crate) max_output_tokens: u32,
+}
+
+impl Default for TaskConfig {
+    fn default() -> Self {
+        Self {
+            provider: None,
+            model: None,
+            budget_micro_usd: MicroUsd(5_000_000),
+            running_tasks: 4,
+            max_steps: 60,
+            context_tokens: 100_000,
+            max_output_tokens: 8_192,
+        }
+    }
+}
+
+/// `[policy]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PolicyConfig {
+    /// Cedar files of the organisation's layer, in place of the built-in standard policy.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// `[setup]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SetupConfig {
+    /// Whether the recorded set-up phase may fetch a repository's dependencies over the network.
+    pub(crate) fetch_dependencies: bool,
+}
+
+impl Default for SetupConfig {
+    fn default() -> Self {
+        Self { fetch_dependencies: true }
+    }
+}
+
+/// Why a configuration is not usable.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// It can't be read.
+    #[error("the configuration `{}` can't be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not valid.
+    #[error("the configuration `{}` is not valid: {message}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        message: String,
+    },
+    /// No provider is configured, and the environment has no key of one.
+    #[error("no model is configured")]
+    NoProvider,
+    /// The provider that was asked for is not there.
+    #[error("there is no provider `{name}`; there are: {known}")]
+    UnknownProvider {
+        /// What was asked for.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+    /// There is a provider, but no model.
+    #[error("no model is named for provider `{provider}`")]
+    NoModel {
+        /// The provider.
+        provider: String,
+    },
+}
+
+impl ConfigError {
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "config.unreadable",
+            Self::Invalid { .. } => "config.invalid",
+            Self::NoProvider => "config.no_provider",
+            Self::UnknownProvider { .. } => "config.unknown_provider",
+            Self::NoModel { .. } => "config.no_model",
+        }
+    }
+
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "check the path given with `--config`",
+            Self::Invalid { .. } => {
+                "correct it; `bailiwick config schema` prints every key there is"
+            }
+            Self::NoProvider => {
+                "set ANTHROPIC_API_KEY or OPENAI_API_KEY, or name a server: `--model-url http://127.0.0.1:8080 --protocol openai --model NAME`, or write a `[[provider]]` into bailiwick.toml; `bailiwick demo` needs none"
+            }
+            Self::UnknownProvider { .. } => "correct `--provider` or `task.provider`",
+            Self::NoModel { .. } => {
+                "name one with `--model`, or as `task.model` in the configuration"
+            }
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file, or gives the defaults when none is named and `bailiwick.toml` is not there.
+    pub(crate) fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
+        let default = Path::new("bailiwick.toml");
+        let path = match named {
+            Some(path) => path,
+            None if default.exists() => default,
+            None => return Ok(Self::default()),
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let invalid = |message: String| ConfigError::Invalid { path: path.to_owned(), message };
+        let mut config: Self = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let mut names: Vec<&str> = config.providers.iter().map(|p| p.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find_map(|pair| match pair {
+            [one, other] if one == other => Some((*one).to_owned()),
+            _ => None,
+        }) {
+            return Err(invalid(format!("two providers have the name `{twice}`")));
+        }
+        // Paths in the file are relative to it, not to wherever the program was started.
+        let base = path.parent().unwrap_or_else(|| Path::new("."));
+        for file in &mut config.policy.files {
+            *file = base.join(&*file);
+        }
+        for provider in &mut config.providers {
+            if let Some(script) = &mut provider.script {
+                *script = base.join(&*script);
+            }
+        }
+        Ok(config)
+    }
+
+    /// Adds the providers whose usual key variables the environment has, unless some are
+    /// configured.
+    pub(crate) fn with_environment(mut self) -> Self {
+        if !self.providers.is_empty() {
+            return self;
+        }
+        let usual = [
+            ("anthropic", ProviderKind::Anthropic, "ANTHROPIC_API_KEY"),
+            ("openai", ProviderKind::Openai, "OPENAI_API_KEY"),
+        ];
+        for (name, kind, variable) in usual {
+            if std::env::var_os(variable).is_some_and(|value| !value.is_empty()) {
+                let mut provider = ProviderConfig::new(name, kind);
+                provider.api_key = Some(KeyRef::Env(variable.to_owned()));
+                self.providers.push(provider);
+            }
+        }
+        self
+    }
+
+    /// The provider and model of a task.
+    pub(crate) fn route(
+        &self,
+        provider: Option<&str>,
+        model: Option<&str>,
+    ) -> Result<(ProviderConfig, String), ConfigError> {
+        let wanted = provider.or(self.task.provider.as_deref());
+        let chosen = match wanted {
+            Some(name) => self.providers.iter().find(|p| p.name == name).ok_or_else(|| {
+                let known: Vec<&str> = self.providers.iter().map(|p| p.name.as_str()).collect();
+                ConfigError::UnknownProvider { name: name.to_owned(), known: known.join(", ") }
+            })?,
+            None => self.providers.first().ok_or(ConfigError::NoProvider)?,
+        };
+        if chosen.kind == ProviderKind::Scripted {
+            return Ok((chosen.clone(), bailiwick_gateway::SCRIPTED_MODEL.to_owned()));
+        }
+        let usual = match (chosen.kind, &chosen.base_url) {
+            (ProviderKind::Anthropic, None) => Some("claude-sonnet-4-5"),
+            (ProviderKind::Openai, None) => Some("gpt-5"),
+            _ => None,
+        };
+        let model = model.or(self.task.model.as_deref()).or(usual);
+        let model = model.ok_or_else(|| ConfigError::NoModel { provider: chosen.name.clone() })?;
+        Ok((chosen.clone(), model.to_owned()))
+    }
+
+    /// The JSON Schema of the file.
+    pub(crate) fn schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_and_double_names_are_refused_with_a_place() {
+        for (text, expected) in [
+            ("[platfrom]\n", "unknown field `platfrom`"),
+            ("[server]\nlisten = 7\n", "line 2"),
+            ("[[provider]]\nname = \"a\"\nkind = \"openai\"\napi_key = \"sk-1\"\n", "api_key"),
+            (
+                "[[provider]]\nname=\"a\"\nkind=\"openai\"\n[[provider]]\nname=\"a\"\nkind=\"openai\"\n",
+                "two providers",
+            ),
+        ] {
+            let error = Config::parse(text, Path::new("x/bailiwick.toml")).unwrap_err();
+            assert!(error.to_string().contains(expected), "{text}: {error}");
+        }
+        let good = "[platform]\nsingle_user = true\n[policy]\nfiles = [\"org.cedar\"]\n";
+        let config = Config::parse(good, Path::new("x/bailiwick.toml")).unwrap();
+        assert_eq!(config.policy.files, [PathBuf::from("x/org.cedar")]);
+        assert!(matches!(config.route(None, None), Err(ConfigError::NoProvider)));
+    }
+}

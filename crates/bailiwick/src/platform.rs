@@ -1,0 +1,212 @@
+//! Puts the parts together on a data directory.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use bailiwick_engine::{Engine, EngineError, Parts, Settings};
+use bailiwick_forge::{EmbeddedForge, Platform as ForgePlatform};
+use bailiwick_gateway::{Gateway, PriceTable, ProviderConfig, ProviderKind, Scripted};
+use bailiwick_git::Ed25519Signer;
+use bailiwick_ledger::{LedgerDir, LogKey, LogName};
+use bailiwick_model::event::Fact;
+use bailiwick_model::payload::Payload;
+use bailiwick_model::subject::Taint;
+use bailiwick_policy::{PolicySet, PolicySource};
+use bailiwick_sandbox::ProcessTier;
+use bailiwick_store::{Store, StoreConfig};
+use bailiwick_warden::Warden;
+
+use crate::command::Told;
+use crate::config::Config;
+use crate::data_dir::{DataDir, random};
+
+/// A platform at work on a data directory.
+#[derive(Debug)]
+pub(crate) struct Platform {
+    pub(crate) engine: Engine,
+    pub(crate) dir: DataDir,
+}
+
+/// A script that comes with the program.
+pub(crate) struct EmbeddedScript {
+    pub(crate) name: &'static str,
+    pub(crate) script: Scripted,
+}
+
+impl Platform {
+    /// Opens a data directory, which nobody else may have open.
+    pub(crate) async fn open(
+        dir: DataDir,
+        config: &Config,
+        script: Option<EmbeddedScript>,
+    ) -> Result<Self> {
+        let key = ledger_key(&dir)?;
+        let origin = key.verifier().name().to_string();
+        let store = open_store(&dir)?;
+        let policy = Arc::new(load_policy(config)?);
+        let warden = Arc::new(Warden::new(
+            Arc::clone(&policy),
+            Arc::new(store.clone()),
+            Arc::new(store.clone()),
+        ));
+        announce(&store, origin, &warden, &policy).await?;
+        let gateway = Arc::new(gateway(config, script)?);
+        let forge = EmbeddedForge::open(&dir.forge(), forge_platform(&dir)?)
+            .context("cannot open the forge")?;
+        let parts = Parts {
+            store,
+            warden,
+            models: Arc::clone(&gateway) as Arc<dyn bailiwick_agent::ModelPort>,
+            forge: Arc::new(forge),
+            tier: Arc::new(ProcessTier::new().context("cannot prepare the process sandbox")?),
+            labeller: Arc::new(label),
+        };
+        let engine = Engine::new(parts, settings(&dir, config));
+        Ok(Self { engine, dir })
+    }
+}
+
+/// The ledger's signing key, made on first use.
+pub(crate) fn ledger_key(dir: &DataDir) -> Result<LogKey> {
+    let path = dir.ledger_key();
+    if path.exists() {
+        return LogKey::load(&path).context("cannot read the ledger's signing key");
+    }
+    let name: LogName = format!("bailiwick/{}", hex(&random::<6>()?)).parse()?;
+    let key = LogKey::from_seed(name, &random::<32>()?);
+    key.save(&path).context("cannot save the ledger's signing key")?;
+    Ok(key)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn open_store(dir: &DataDir) -> Result<Store> {
+    let keys = dir.clone();
+    let config = StoreConfig {
+        dir: dir.store(),
+        ledger_dir: dir.ledger(),
+        open_ledger: Box::new(move |path| {
+            let key = ledger_key(&keys)?;
+            Ok(LedgerDir::open(path, key)?)
+        }),
+    };
+    #[cfg(feature = "test-support")]
+    let store = Store::open_with_faults(config, crate::command::faults()?);
+    #[cfg(not(feature = "test-support"))]
+    let store = Store::open(config);
+    Ok(store?)
+}
+
+/// In whose name the forge commits, and with which key it signs.
+fn forge_platform(dir: &DataDir) -> Result<ForgePlatform> {
+    let signer = Ed25519Signer::new(&dir.signing_seed()?);
+    Ok(ForgePlatform::new("Bailiwick", "platform@bailiwick.invalid", Arc::new(signer)))
+}
+
+/// Records the beginning of the ledger and each change of the policy.
+async fn announce(
+    store: &Store,
+    origin: String,
+    warden: &Warden,
+    policy: &PolicySet,
+) -> Result<()> {
+    let mut facts = Vec::new();
+    if store.head().size == 0 {
+        facts.push(Fact::LedgerOpened { version: env!("CARGO_PKG_VERSION").to_owned(), origin });
+    }
+    let query = bailiwick_store::Query::default().named(&["policy_loaded"]);
+    let known = store.entries(query).await?;
+    let last = known.iter().rev().find_map(|entry| match &entry.event {
+        bailiwick_model::event::Event::Fact(fact) => match fact.as_ref() {
+            Fact::PolicyLoaded { digest, .. } => Some(*digest),
+            _ => None,
+        },
+        _ => None,
+    });
+    if last != Some(policy.digest()) {
+        facts.push(Fact::PolicyLoaded {
+            digest: policy.digest(),
+            source: Payload::from(source_text(policy)),
+        });
+    }
+    if !facts.is_empty() {
+        warden.record(facts).await.map_err(EngineError::from).map_err(Told::from)?;
+    }
+    Ok(())
+}
+
+/// The organisation's policy: the files configured, or the built-in standard.
+pub(crate) fn load_policy(config: &Config) -> Result<PolicySet> {
+    if config.policy.files.is_empty() {
+        return PolicySet::standard().context("the built-in policy is not valid");
+    }
+    let mut sources = Vec::new();
+    for path in &config.policy.files {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the policy file `{}`", path.display()))?;
+        sources.push(PolicySource { name: path.display().to_string(), text });
+    }
+    PolicySet::load(&sources).context("the policy is not valid, so nothing is started")
+}
+
+fn gateway(config: &Config, script: Option<EmbeddedScript>) -> Result<Gateway> {
+    let prices = PriceTable::built_in().context("the price table is not valid")?;
+    let gateway =
+        Gateway::new(&config.providers, prices).context("the model providers are not usable")?;
+    match script {
+        Some(embedded) => Ok(gateway.with_script(embedded.name, embedded.script)?),
+        None => Ok(gateway),
+    }
+}
+
+/// The text of every policy in force.
+pub(crate) fn source_text(policy: &PolicySet) -> String {
+    let mut names: Vec<&str> = policy.rules().map(|rule| rule.source.as_str()).collect();
+    names.dedup();
+    let texts =
+        names.iter().filter_map(|name| Some(format!("// {name}\n{}", policy.source_text(name)?)));
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a provider answers from a script.
+pub(crate) fn is_scripted(provider: &ProviderConfig) -> bool {
+    provider.kind == ProviderKind::Scripted
+}
+
+fn settings(dir: &DataDir, config: &Config) -> Settings {
+    let mut limits = bailiwick_agent::Limits::STANDARD;
+    limits.max_steps = config.task.max_steps;
+    limits.context_tokens = config.task.context_tokens;
+    limits.max_output_tokens = config.task.max_output_tokens;
+    Settings {
+        running_tasks: config.task.running_tasks,
+        work_dir: dir.work(),
+        dependencies_dir: dir.dependencies(),
+        limits,
+        fetch_dependencies: config.setup.fetch_dependencies,
+        ledger_name: ledger_name(dir),
+    }
+}
+
+fn ledger_name(dir: &DataDir) -> String {
+    ledger_key(dir).map(|key| key.verifier().to_string()).unwrap_or_default()
+}
+
+/// Labels text that an agent is about to read.
+fn label(text: &str) -> BTreeSet<Taint> {
+    use bailiwick_scan::InstructionStrength;
+    let mut taint = BTreeSet::new();
+    let spoken_to = bailiwick_scan::find_instructions(text)
+        .iter()
+        .any(|found| found.strength >= InstructionStrength::Moderate);
+    if spoken_to || !bailiwick_scan::find_hidden(text).is_empty() {
+        taint.insert(Taint::Instructions);
+    }
+    if !bailiwick_scan::find_secrets(text.as_bytes()).is_empty() {
+        taint.insert(Taint::Secret);
+    }
+    taint
+}
