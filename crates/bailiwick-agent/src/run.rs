@@ -89,7 +89,7 @@ impl RunError {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Ledger { .. } | Self::Snapshot { .. } => {
-                "make room on the disk of the data directory or mend its permissions, then restart"
+                "make room on the disk of the data directory or mend its permissions, and see that the workspace has no file too large to record; then restart"
             }
             Self::History { .. } => {
                 "run `bailiwick ledger verify` on the data directory: an entry or a blob is damaged or missing"

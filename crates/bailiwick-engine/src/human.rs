@@ -40,6 +40,13 @@ const SIMULATED: &str = "simulated-approver";
 impl Engine {
     /// Records a review. A request for changes goes back to the implementor.
     pub async fn review(&self, answer: Answer) -> Result<(), EngineError> {
+        if answer.reviewer.as_str() == SIMULATED && !answer.simulated {
+            return Err(EngineError::State {
+                code: "review.reserved_name",
+                message: format!("`{SIMULATED}` is the name under which nobody answers"),
+                hint: "review under your own name".to_owned(),
+            });
+        }
         let (state, key) = self.change_owner(&answer.repo, answer.number).await?;
         let (_, subtask) = self.subtask(state.id(), &key).await?;
         let change = open_change(&state, &subtask)?;

@@ -90,10 +90,7 @@ impl Engine {
             return Err(EngineError::State {
                 code: "session.nothing_changed",
                 message: "the implementor finished without changing anything".to_owned(),
-                hint: format!(
-                    "say more exactly what is wanted; `bailiwick task retry {}`",
-                    task.id
-                ),
+                hint: "say more exactly what is wanted".to_owned(),
             });
         }
         let commit = NewChangeCommit {

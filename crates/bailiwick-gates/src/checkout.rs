@@ -77,7 +77,7 @@ pub struct CommandRefusal {
     pub hint: String,
 }
 
-/// Runs commands on one checkout. The only implementation outside of tests is [`WardenRunner`].
+/// Runs commands on one checkout. Outside of tests every implementation ends at [`WardenRunner`].
 #[async_trait]
 pub trait CommandRunner: Send + Sync {
     /// Runs one command to its end.

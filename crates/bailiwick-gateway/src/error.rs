@@ -295,7 +295,7 @@ impl ModelError {
     pub fn hint(&self) -> String {
         match self {
             Self::UnknownProvider { .. } => {
-                "name one of these providers, or add it under `[[providers]]` in the configuration"
+                "name one of these providers, or add it under `[[provider]]` in the configuration"
                     .to_owned()
             }
             Self::Unpriced { model, .. } => format!(

@@ -207,7 +207,8 @@ impl Subtask {
                 || path.len() > 500
                 || path.starts_with('/')
                 || path.split('/').any(|part| part == "..")
-                || path.chars().any(char::is_control);
+                || path.chars().any(char::is_control)
+                || globset::GlobBuilder::new(path).literal_separator(true).build().is_err();
             if outside {
                 return Err(PlanError::Scope { key: self.key.clone(), path: path.clone() });
             }

@@ -359,7 +359,7 @@ mod histories {
         let circle = vec![subtask("a", &["b"]), subtask("b", &["a"])];
         assert!(matches!(check(circle), PlanError::Cycle { .. }));
         assert!(matches!(check(vec![subtask("a", &["a"])]), PlanError::Cycle { .. }));
-        for path in ["", "/etc/**", "../x", "a/../../b", "a\nb"] {
+        for path in ["", "/etc/**", "../x", "a/../../b", "a\nb", "["] {
             let mut outside = subtask("a", &[]);
             outside.scope.paths = vec![path.to_owned()];
             assert!(matches!(check(vec![outside]), PlanError::Scope { .. }), "{path:?}");

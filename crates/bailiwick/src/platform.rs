@@ -54,6 +54,7 @@ impl Platform {
         let gateway = Arc::new(gateway(config, script)?);
         let forge = EmbeddedForge::open(&dir.forge(), forge_platform(&dir)?)
             .context("cannot open the forge")?;
+        clear_work(&dir)?;
         let parts = Parts {
             store,
             warden,
@@ -64,6 +65,17 @@ impl Platform {
         };
         let engine = Engine::new(parts, settings(&dir, config));
         Ok(Self { engine, dir })
+    }
+}
+
+/// Removes what the work of an earlier process left on disk. Nothing is lost: a run that is taken
+/// up again restores its workspace from the tree of its last step.
+fn clear_work(dir: &DataDir) -> Result<()> {
+    match std::fs::remove_dir_all(dir.work()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context("cannot remove the work of an earlier process")
+        }
+        _ => Ok(()),
     }
 }
 

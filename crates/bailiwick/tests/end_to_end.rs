@@ -1,0 +1,14 @@
+//! The loop, from outside: the real binary, a model server on loopback, generated repositories.
+//! Judged from git and from the ledger's files, not from what the program says of itself.
+
+#[cfg(test)]
+mod harness;
+
+#[cfg(test)]
+mod end_to_end {
+    mod demo;
+    mod intake;
+    mod review;
+    mod run;
+    mod serve;
+}
