@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::actor;
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::session::{Run, submitted};
+use crate::session::Run;
 use crate::workspace::Spot;
 
 impl Engine {
@@ -67,7 +67,7 @@ impl Engine {
                 (run.and_then(|run| run.tree), end)
             }
         };
-        let finish: FinishSubmission = submitted(&end, self.result_bytes(&end).await?)?;
+        let finish: FinishSubmission = self.submitted(&end).await?;
         let tree = tree.ok_or_else(|| EngineError::State {
             code: "session.no_tree",
             message: "the implementor's run has no recorded tree".to_owned(),

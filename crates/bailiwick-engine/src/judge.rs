@@ -24,7 +24,7 @@ use crate::actor;
 use crate::engine::Engine;
 use crate::error::{EngineError, chain};
 use crate::gate_runner::LedgerWatch;
-use crate::session::{Run, submitted};
+use crate::session::Run;
 use crate::workspace::Spot;
 
 impl Engine {
@@ -136,7 +136,7 @@ impl Engine {
         let (state, subtask) = self.subtask(id, key).await?;
         let Some(candidate) = subtask.candidate.clone() else { return Ok(()) };
         let end = self.judge_with(&state, &subtask, &candidate, Role::Verifier).await?;
-        let verdict: VerdictSubmission = submitted(&end, self.result_bytes(&end).await?)?;
+        let verdict: VerdictSubmission = self.submitted(&end).await?;
         let findings = verdict
             .findings
             .into_iter()
@@ -158,7 +158,7 @@ impl Engine {
         let (state, subtask) = self.subtask(id, key).await?;
         let Some(candidate) = subtask.candidate.clone() else { return Ok(()) };
         let end = self.judge_with(&state, &subtask, &candidate, Role::Reviewer).await?;
-        let review: ReviewSubmission = submitted(&end, self.result_bytes(&end).await?)?;
+        let review: ReviewSubmission = self.submitted(&end).await?;
         let findings = review
             .findings
             .into_iter()

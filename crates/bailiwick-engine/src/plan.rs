@@ -2,7 +2,7 @@
 
 use bailiwick_agent::prompts;
 use bailiwick_agent::{Submission, Tool};
-use bailiwick_model::event::{Fact, SessionEnd, Stage, StageEnd, TaskEnd};
+use bailiwick_model::event::{Fact, Stage, StageEnd, TaskEnd};
 use bailiwick_model::plan::Plan;
 use bailiwick_model::subject::Role;
 use bailiwick_model::workflow::{StageState, TaskState};
@@ -12,7 +12,7 @@ use bailiwick_sandbox::{Access, NetworkRule};
 use crate::actor;
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::session::{Run, submitted};
+use crate::session::Run;
 use crate::workspace::Spot;
 
 impl Engine {
@@ -92,7 +92,7 @@ impl Engine {
                 .await?
             }
         };
-        let plan: Plan = submitted(&end, self.result_bytes(&end).await?)?;
+        let plan: Plan = self.submitted(&end).await?;
         plan.validate(task.budget).map_err(|error| EngineError::State {
             code: "plan.invalid",
             message: error.to_string(),
@@ -108,19 +108,5 @@ impl Engine {
             },
         ])
         .await
-    }
-
-    /// The bytes of a run's result, when they do not stand in the event.
-    pub(crate) async fn result_bytes(
-        &self,
-        end: &SessionEnd,
-    ) -> Result<Option<Vec<u8>>, EngineError> {
-        match end {
-            SessionEnd::Finished { result } => match (result.bytes(), result.blob()) {
-                (None, Some(digest)) => Ok(Some(self.parts().store.blob(digest).await?)),
-                _ => Ok(None),
-            },
-            SessionEnd::Stopped { .. } => Ok(None),
-        }
     }
 }

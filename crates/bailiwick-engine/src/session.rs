@@ -77,24 +77,24 @@ impl Engine {
             })?;
         Ok((id, end))
     }
-}
 
-/// What a run submitted, or why it has nothing to show.
-pub(crate) fn submitted<T: DeserializeOwned>(
-    end: &SessionEnd,
-    bytes: Option<Vec<u8>>,
-) -> Result<T, EngineError> {
-    match end {
-        SessionEnd::Finished { result } => {
-            let bytes = bytes.or_else(|| result.bytes().map(<[u8]>::to_vec)).unwrap_or_default();
-            serde_json::from_slice(&bytes)
-                .map_err(|error| EngineError::machine("reading a run's result", &error))
+    /// What a run submitted, or why it has nothing to show.
+    pub(crate) async fn submitted<T: DeserializeOwned>(
+        &self,
+        end: &SessionEnd,
+    ) -> Result<T, EngineError> {
+        match end {
+            SessionEnd::Finished { result } => {
+                let result = self.parts().store.resolve(result).await?;
+                serde_json::from_slice(result.bytes().unwrap_or_default())
+                    .map_err(|error| EngineError::machine("reading a run's result", &error))
+            }
+            SessionEnd::Stopped { code, reason, hint } => Err(EngineError::Action {
+                code: code.clone(),
+                message: reason.clone(),
+                rules: Vec::new(),
+                hint: hint.clone(),
+            }),
         }
-        SessionEnd::Stopped { code, reason, hint } => Err(EngineError::Action {
-            code: code.clone(),
-            message: reason.clone(),
-            rules: Vec::new(),
-            hint: hint.clone(),
-        }),
     }
 }

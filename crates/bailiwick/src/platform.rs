@@ -8,7 +8,7 @@ use bailiwick_engine::{Engine, EngineError, Parts, Settings};
 use bailiwick_forge::{EmbeddedForge, Platform as ForgePlatform};
 use bailiwick_gateway::{Gateway, PriceTable, ProviderConfig, ProviderKind, Scripted};
 use bailiwick_git::Ed25519Signer;
-use bailiwick_ledger::{LedgerDir, LogKey, LogName};
+use bailiwick_ledger::{LedgerDir, LogKey, LogName, VerifierKey};
 use bailiwick_model::event::Fact;
 use bailiwick_model::payload::Payload;
 use bailiwick_model::subject::Taint;
@@ -26,6 +26,8 @@ use crate::data_dir::{DataDir, random};
 pub(crate) struct Platform {
     pub(crate) engine: Engine,
     pub(crate) dir: DataDir,
+    /// The key that others verify the ledger with.
+    pub(crate) ledger_key: VerifierKey,
 }
 
 /// A script that comes with the program.
@@ -41,8 +43,7 @@ impl Platform {
         config: &Config,
         script: Option<EmbeddedScript>,
     ) -> Result<Self> {
-        let key = ledger_key(&dir)?;
-        let origin = key.verifier().name().to_string();
+        let ledger_key = ledger_key(&dir)?.verifier().clone();
         let store = open_store(&dir)?;
         let policy = Arc::new(load_policy(config)?);
         let warden = Arc::new(Warden::new(
@@ -50,7 +51,7 @@ impl Platform {
             Arc::new(store.clone()),
             Arc::new(store.clone()),
         ));
-        announce(&store, origin, &warden, &policy).await?;
+        announce(&store, ledger_key.name().to_string(), &warden, &policy).await?;
         let gateway = Arc::new(gateway(config, script)?);
         let forge = EmbeddedForge::open(&dir.forge(), forge_platform(&dir)?)
             .context("cannot open the forge")?;
@@ -63,8 +64,8 @@ impl Platform {
             tier: Arc::new(ProcessTier::new().context("cannot prepare the process sandbox")?),
             labeller: Arc::new(label),
         };
-        let engine = Engine::new(parts, settings(&dir, config));
-        Ok(Self { engine, dir })
+        let engine = Engine::new(parts, settings(&dir, config, &ledger_key));
+        Ok(Self { engine, dir, ledger_key })
     }
 }
 
@@ -188,7 +189,7 @@ pub(crate) fn is_scripted(provider: &ProviderConfig) -> bool {
     provider.kind == ProviderKind::Scripted
 }
 
-fn settings(dir: &DataDir, config: &Config) -> Settings {
+fn settings(dir: &DataDir, config: &Config, ledger_key: &VerifierKey) -> Settings {
     let mut limits = bailiwick_agent::Limits::STANDARD;
     limits.max_steps = config.task.max_steps;
     limits.context_tokens = config.task.context_tokens;
@@ -199,25 +200,21 @@ fn settings(dir: &DataDir, config: &Config) -> Settings {
         dependencies_dir: dir.dependencies(),
         limits,
         fetch_dependencies: config.setup.fetch_dependencies,
-        ledger_name: ledger_name(dir),
+        ledger_name: ledger_key.to_string(),
     }
-}
-
-fn ledger_name(dir: &DataDir) -> String {
-    ledger_key(dir).map(|key| key.verifier().to_string()).unwrap_or_default()
 }
 
 /// Labels text that an agent is about to read.
 fn label(text: &str) -> BTreeSet<Taint> {
     use bailiwick_scan::InstructionStrength;
     let mut taint = BTreeSet::new();
-    let spoken_to = bailiwick_scan::find_instructions(text)
-        .iter()
-        .any(|found| found.strength >= InstructionStrength::Moderate);
-    if spoken_to || !bailiwick_scan::find_hidden(text).is_empty() {
+    let found = bailiwick_scan::inspect(text.as_bytes());
+    let spoken_to =
+        found.instructions.iter().any(|found| found.strength >= InstructionStrength::Moderate);
+    if spoken_to || !found.hidden.is_empty() {
         taint.insert(Taint::Instructions);
     }
-    if !bailiwick_scan::find_secrets(text.as_bytes()).is_empty() {
+    if !found.secrets.is_empty() {
         taint.insert(Taint::Secret);
     }
     taint

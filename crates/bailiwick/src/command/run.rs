@@ -330,7 +330,7 @@ pub(crate) async fn outcome(
     // A ledger that can't be published is reported by the verification below.
     let published = store.checkpoint().await;
     let dir = platform.dir.ledger();
-    let key = crate::platform::ledger_key(&platform.dir)?.verifier().clone();
+    let key = platform.ledger_key.clone();
     let trust = Trust { key: Some(key.clone()), ..Trust::default() };
     let checked = dir.clone();
     let report = tokio::task::spawn_blocking(move || bailiwick_ledger::verify(&checked, &trust))
