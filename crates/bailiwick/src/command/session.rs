@@ -15,7 +15,7 @@ pub(crate) enum Session {
     /// This process has the data directory.
     Local {
         /// The platform.
-        platform: Platform,
+        platform: Box<Platform>,
         /// Who acts.
         person: Person,
     },
@@ -39,7 +39,7 @@ impl Session {
             return Ok(Self::Remote(Remote::new(&dir, &server)?));
         }
         let platform = Platform::open(dir, config, None).await?;
-        Ok(Self::Local { platform, person })
+        Ok(Self::Local { platform: Box::new(platform), person })
     }
 }
 
