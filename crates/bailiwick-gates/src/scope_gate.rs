@@ -3,8 +3,9 @@
 
 use bailiwick_model::evidence::{Finding, GateReport, GateState, Level};
 use bailiwick_model::payload::Digest;
+use bailiwick_model::plan::compile_scope;
 use bailiwick_model::steering::is_protected;
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::GlobSet;
 
 use crate::change::Change;
 use crate::path_class::{PathClass, classify};
@@ -12,14 +13,6 @@ use crate::risk::FileDelta;
 
 /// The gate's name.
 pub const SCOPE_GATE: &str = "scope";
-
-fn compile(globs: &[String]) -> Result<GlobSet, globset::Error> {
-    let mut builder = GlobSetBuilder::new();
-    for glob in globs {
-        builder.add(GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build()?);
-    }
-    builder.build()
-}
 
 fn paths(files: &[FileDelta]) -> impl Iterator<Item = &str> {
     files.iter().flat_map(|file| [Some(file.path.as_str()), file.old_path.as_deref()]).flatten()
@@ -38,13 +31,13 @@ fn is_steering(path: &str) -> bool {
 
 /// The touched paths that no glob of the scope matches; all of them when a glob is not one.
 pub fn outside_scope(files: &[FileDelta], scope: &[String]) -> Vec<String> {
-    let set = compile(scope).unwrap_or_else(|_| GlobSet::empty());
+    let set = compile_scope(scope).unwrap_or_else(|_| GlobSet::empty());
     paths(files).filter(|path| !set.is_match(path)).map(str::to_owned).collect()
 }
 
 /// Judges a change against its subtask's scope, and against the paths that only people change.
 pub fn scope_report(change: &Change, scope: &[String]) -> GateReport {
-    if let Err(error) = compile(scope) {
+    if let Err(error) = compile_scope(scope) {
         return GateReport {
             gate: SCOPE_GATE.to_owned(),
             state: GateState::Inconclusive,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,23 @@ pub struct Check {
 pub struct Scope {
     /// Globs relative to the workspace root (`*` within a part, `**` across parts). Empty: nothing.
     pub paths: Vec<String>,
+}
+
+/// The one dialect of scope globs, so that plan, policy and gates can't read a scope differently.
+fn scope_glob(glob: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build()
+}
+
+/// Compiles a scope's globs into what tells whether a path relative to the workspace is inside.
+///
+/// # Errors
+/// The error names the glob that is none.
+pub fn compile_scope(globs: &[String]) -> Result<GlobSet, globset::Error> {
+    let mut builder = GlobSetBuilder::new();
+    for glob in globs {
+        builder.add(scope_glob(glob)?);
+    }
+    builder.build()
 }
 
 /// One part of a plan.
@@ -208,7 +226,7 @@ impl Subtask {
                 || path.starts_with('/')
                 || path.split('/').any(|part| part == "..")
                 || path.chars().any(char::is_control)
-                || globset::GlobBuilder::new(path).literal_separator(true).build().is_err();
+                || scope_glob(path).is_err();
             if outside {
                 return Err(PlanError::Scope { key: self.key.clone(), path: path.clone() });
             }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use bailiwick_model::plan::compile_scope;
+use globset::GlobSet;
 
 /// Compiled scopes that are kept; a running platform has a handful of subtasks at a time.
 const KEPT_SCOPES: usize = 256;
@@ -22,20 +23,10 @@ impl Scopes {
         if let Some(set) = known {
             return Ok(set);
         }
-        let mut builder = GlobSetBuilder::new();
-        for glob in globs {
-            let compiled = GlobBuilder::new(glob)
-                .literal_separator(true)
-                .backslash_escape(true)
-                .build()
-                .map_err(|error| {
-                    format!("`{}` is not a path glob: {}", shorten(glob), error.kind())
-                })?;
-            builder.add(compiled);
-        }
-        let set = Arc::new(
-            builder.build().map_err(|error| format!("the scope cannot be compiled: {error}"))?,
-        );
+        let set = Arc::new(compile_scope(globs).map_err(|error| match error.glob() {
+            Some(glob) => format!("`{}` is not a path glob: {}", shorten(glob), error.kind()),
+            None => format!("the scope cannot be compiled: {error}"),
+        })?);
         let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
         if compiled.len() >= KEPT_SCOPES {
             compiled.clear();
