@@ -6,6 +6,7 @@
 //! never the boundary (the cage is): it is there to be right early, and to explain. What project
 //! code does once `cargo test` or `make` runs it is not its business.
 
+mod agreement;
 mod interpreter;
 mod limits;
 mod program;
@@ -106,6 +107,8 @@ struct Analysis {
     texts: BTreeSet<String>,
     /// Variables whose value is evaluated as arithmetic.
     evaluated: BTreeSet<String>,
+    /// Command substitutions in the text that is being read, those in others left out.
+    substitutions: Vec<String>,
 }
 
 impl Analysis {
@@ -120,6 +123,7 @@ impl Analysis {
             numbers: BTreeSet::new(),
             texts: BTreeSet::new(),
             evaluated: BTreeSet::new(),
+            substitutions: Vec::new(),
         }
     }
 

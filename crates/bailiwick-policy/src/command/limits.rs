@@ -12,6 +12,9 @@ pub const MAX_DEPTH: usize = 8;
 const MAX_OPENERS: usize = 60;
 /// The most `case` in one text: each level doubles the parser's time.
 const MAX_CASES: usize = 6;
+/// The most `<<` in one text: the second parser keeps all open here-documents in a buffer of fixed
+/// size.
+const MAX_DOCUMENTS: usize = 8;
 /// Words after which the shell reads a list of commands that something must close.
 const OPENERS: [&str; 6] = ["if", "while", "until", "for", "case", "select"];
 
@@ -28,6 +31,9 @@ pub(crate) fn refuse(text: &str) -> Option<String> {
     }
     if long_number(text) {
         return Some("the text has a number that no file descriptor or index can be".to_owned());
+    }
+    if text.matches("<<").count() > MAX_DOCUMENTS {
+        return Some(format!("the text has more than {MAX_DOCUMENTS} here-documents"));
     }
     let (openers, cases) = openers(text);
     if openers > MAX_OPENERS || cases > MAX_CASES {

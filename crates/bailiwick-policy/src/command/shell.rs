@@ -12,7 +12,7 @@ use brush_parser::ast::{
 use brush_parser::{Parser, ParserOptions};
 
 use super::word::{Value, join};
-use super::{Analysis, MAX_COMMANDS, MAX_DEPTH, limits, table};
+use super::{Analysis, MAX_COMMANDS, MAX_DEPTH, agreement, limits, table};
 
 impl Analysis {
     /// Reads shell text as a script of its own.
@@ -30,10 +30,20 @@ impl Analysis {
             return self.doubt("the text is not a shell command that can be parsed");
         };
         self.depth += 1;
+        let outer = std::mem::take(&mut self.substitutions);
         for list in &program.complete_commands {
             self.list(list);
         }
+        let found = std::mem::replace(&mut self.substitutions, outer);
         self.depth -= 1;
+        // what is doubted already needs no second opinion
+        if self.effects.undecidable.is_empty() {
+            match agreement::agree(text, &program, &found) {
+                Some(true) => {}
+                Some(false) => self.doubt("two parsers read different commands from the text"),
+                None => self.doubt("a second parser does not take the text for a shell command"),
+            }
+        }
     }
 
     /// Reads text that runs in a shell of its own: what it changes is gone afterwards.

@@ -104,10 +104,12 @@ impl Analysis {
                 }
                 WordPiece::CommandSubstitution(text) => {
                     built.unknown = true;
+                    self.substitutions.push(text.clone());
                     self.nested(text);
                 }
                 WordPiece::BackquotedCommandSubstitution(text) => {
                     built.unknown = true;
+                    self.substitutions.push(text.clone());
                     // within backquotes one level of backslashes is taken off before the text is read
                     self.nested(
                         &text.replace("\\`", "`").replace("\\$", "$").replace("\\\\", "\\"),
