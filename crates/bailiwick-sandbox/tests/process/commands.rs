@@ -163,9 +163,9 @@ async fn giving_a_run_up_ends_it() {
             .unwrap()
             .flatten()
             .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-        lines.any(|line| {
-            line.split(|byte| *byte == 0).any(|word| word == number.to_string().as_bytes())
-        })
+        // Whole command lines: the shell's has the number as well, so that a shell which has not
+        // come to its `sleep` yet does not count as gone.
+        lines.any(|line| String::from_utf8_lossy(&line).contains(&number.to_string()))
     };
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     while runs() && std::time::Instant::now() < deadline {
