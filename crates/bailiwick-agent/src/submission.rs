@@ -195,6 +195,7 @@ impl SubmittedFinding {
             path: self.path,
             line: self.line,
             fingerprint,
+            explanation: None,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use bailiwick_model::evidence::{Evidence, GateState, Level, RiskBand};
+use bailiwick_model::evidence::{Evidence, Finding, GateState, Level, RiskBand};
 use bailiwick_model::task::{ApproverMode, Task};
 use bailiwick_model::workflow::SubtaskState;
 
@@ -47,6 +47,7 @@ fn code(text: &str) -> String {
 fn state_word(state: GateState) -> &'static str {
     match state {
         GateState::Pass => "pass",
+        GateState::NeedsApproval => "NEEDS A PERSON",
         GateState::Fail => "FAIL",
         GateState::Inconclusive => "INCONCLUSIVE",
     }
@@ -87,6 +88,26 @@ pub(crate) fn body(task: &Task, state: &SubtaskState, ledger: &str) -> String {
     out
 }
 
+/// Most findings of one gate that a description lists.
+const FINDINGS_SHOWN: usize = 20;
+
+fn finding_line(finding: &Finding) -> String {
+    let level = match finding.level {
+        Level::Note => "note",
+        Level::Warning => "warning",
+        Level::Error => "error",
+    };
+    let place = match (&finding.path, finding.line) {
+        (Some(path), Some(line)) => format!(" ({}:{line})", inline(path)),
+        (Some(path), None) => format!(" ({})", inline(path)),
+        _ => String::new(),
+    };
+    let advice = finding.explanation.as_ref().map_or_else(String::new, |explanation| {
+        format!(" [{}] {}", inline(&finding.rule), inline(&explanation.fix))
+    });
+    format!("{level}: {}{place}{advice}", inline(&finding.message))
+}
+
 fn writing(out: &mut String, task: &Task, state: &SubtaskState) {
     out.push_str("## What was asked\n\n");
     out.push_str(&quote(&task.title));
@@ -113,6 +134,12 @@ fn judging(out: &mut String, state: &SubtaskState) {
                 inline(&report.summary)
             ),
         );
+        for finding in report.findings.iter().take(FINDINGS_SHOWN) {
+            push(out, format_args!("  - {}\n", finding_line(finding)));
+        }
+        if let Some(more @ 1..) = report.findings.len().checked_sub(FINDINGS_SHOWN) {
+            push(out, format_args!("  - and {more} more\n"));
+        }
     }
     if let Some((verification, summary, _)) = &state.verification {
         push(
@@ -123,17 +150,7 @@ fn judging(out: &mut String, state: &SubtaskState) {
     if let Some((summary, findings)) = &state.advice {
         push(out, format_args!("\nReviewer (advice), in its own words:\n\n{}", quote(summary)));
         for finding in findings {
-            let level = match finding.level {
-                Level::Note => "note",
-                Level::Warning => "warning",
-                Level::Error => "error",
-            };
-            let place = match (&finding.path, finding.line) {
-                (Some(path), Some(line)) => format!(" ({}:{line})", inline(path)),
-                (Some(path), None) => format!(" ({})", inline(path)),
-                _ => String::new(),
-            };
-            push(out, format_args!("> - {level}: {}{place}\n", inline(&finding.message)));
+            push(out, format_args!("> - {}\n", finding_line(finding)));
         }
     }
     if let Some(risk) = &state.risk {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use bailiwick_model::event::{Fact, Stage, StageEnd, TaskEnd};
 use bailiwick_model::id::{SubtaskKey, TaskId};
 use bailiwick_model::task::ApproverMode;
-use bailiwick_model::workflow::{Next, TaskState};
+use bailiwick_model::workflow::{Next, SubtaskState, TaskState};
 use bailiwick_store::crash_point;
 use tokio::task::JoinSet;
 
@@ -205,9 +205,12 @@ fn actionable(state: &TaskState) -> Vec<(SubtaskKey, Next)> {
         .subtasks
         .keys()
         .filter_map(|key| state.next(key).map(|next| (key.clone(), next)))
-        .filter(|(_, next)| match next {
+        .filter(|(key, next)| match next {
             Next::WaitForDependencies | Next::WaitForAnswer | Next::Done => false,
-            Next::WaitForReview => simulated,
+            // what a heuristic found is for a person
+            Next::WaitForReview => {
+                simulated && !state.subtasks.get(key).is_some_and(SubtaskState::asks_person)
+            }
             _ => true,
         })
         .collect()

@@ -221,6 +221,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let (state, subtask) = self.subtask(id, key).await?;
         if state.task.approver != ApproverMode::Simulated
+            || subtask.asks_person()
             || self.notice_base(&state, &subtask).await?
         {
             return Ok(());
@@ -300,5 +301,6 @@ fn remark(reviewer: &Person, body: &str) -> Finding {
         path: None,
         line: None,
         fingerprint: Digest::of(body.as_bytes()),
+        explanation: None,
     }
 }

@@ -7,8 +7,9 @@ use bailiwick_agent::prompts;
 use bailiwick_agent::{ReviewSubmission, Submission, Tool, VerdictSubmission};
 use bailiwick_gates::risk::{self, RiskFacts};
 use bailiwick_gates::{
-    AcceptanceGate, Change, Checkout, Gate, GateContext, ProjectFiles, ProtectedRules, SecretsGate,
-    TestsGate, WardenRunner, outside_scope, run_all, scope_report,
+    AcceptanceGate, Change, Checkout, ContentGate as _, Gate, GateContext, GitTree, Input,
+    ProjectFiles, ProtectedRules, SecretsGate, Sources, TestsGate, WardenRunner, check_settings,
+    content_gates, judge_content, outside_scope, run_all, scope_report,
 };
 use bailiwick_model::event::{Candidate, Fact, SessionEnd, Stage, StageEnd};
 use bailiwick_model::evidence::{Finding, GateReport, GateState};
@@ -77,13 +78,16 @@ impl Engine {
             }
         };
         let change = change.with_text("the subtask's title", &subtask.subtask.title);
+        let content = content_gates(&Sources::default());
+        if let Err(reason) = check_settings(&rules.gates, &content) {
+            return Ok(vec![unusable_settings(&reason)]);
+        }
         let watch = LedgerWatch::default();
         let base = self.gate_checkout(task, subtask, "gate-base", &candidate.base, &watch).await?;
         let head =
             self.gate_checkout(task, subtask, "gate-head", &candidate.commit, &watch).await?;
         let acceptance = acceptance_of(task, subtask);
-        let gates: Vec<Box<dyn Gate>> =
-            vec![Box::new(TestsGate), Box::new(SecretsGate), Box::new(AcceptanceGate)];
+        let gates: Vec<Box<dyn Gate>> = vec![Box::new(TestsGate), Box::new(AcceptanceGate)];
         let context = GateContext {
             base: &base,
             head: &head,
@@ -94,6 +98,23 @@ impl Engine {
         };
         let mut reports = vec![scope_report(&change, &subtask.subtask.scope.paths)];
         reports.extend(run_all(&gates, &context).await);
+        let git = forge.git(&task.repo)?;
+        let (from, to) = (candidate.base.clone(), candidate.commit.clone());
+        let limit = rules.gates.timeout;
+        reports.extend(
+            blocking("running the gates", move || {
+                let input = Input {
+                    change,
+                    base: Box::new(GitTree::new(git.clone(), from)),
+                    head: Box::new(GitTree::new(git, to)),
+                    settings: rules.gates,
+                    now: Timestamp::now(),
+                    deadline: None,
+                };
+                judge_content(&content, input, limit)
+            })
+            .await?,
+        );
         watch.check()?;
         Ok(reports)
     }
@@ -328,6 +349,19 @@ fn taint_of(state: &TaskState, subtask: &SubtaskState) -> std::collections::BTre
         taint.extend(run.taint.iter().copied());
     }
     taint
+}
+
+/// Settings on the protected branch that speak of what there is not.
+fn unusable_settings(reason: &str) -> GateReport {
+    GateReport {
+        gate: "rules".to_owned(),
+        state: GateState::Inconclusive,
+        summary: format!(
+            "`.bailiwick/gates.toml` on the protected branch is not valid: {reason}; `bailiwick gate list` names them all"
+        ),
+        findings: Vec::new(),
+        evidence: Vec::new(),
+    }
 }
 
 /// What can't be read can't be judged: inconclusive, which blocks.

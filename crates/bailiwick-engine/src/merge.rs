@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use bailiwick_forge::Forge as _;
 use bailiwick_model::action::PullRequestMerge;
 use bailiwick_model::event::{Fact, Stage, StageEnd, Verification};
-use bailiwick_model::evidence::GateState;
 use bailiwick_model::id::{SubtaskKey, TaskId};
 use bailiwick_model::subject::Role;
 
@@ -44,8 +43,7 @@ impl Engine {
                     base: change.base_branch.clone(),
                     expected_base: prepared.base.clone(),
                     method: *method,
-                    gates_passed: !subtask.gates.is_empty()
-                        && subtask.gates.iter().all(|report| report.state == GateState::Pass),
+                    gates_passed: subtask.gates_settled(),
                     verified: matches!(&subtask.verification, Some((Verification::Accepted, _, _))),
                     approved_by: subtask.approvals.iter().map(|a| a.reviewer.clone()).collect(),
                     independent_approval: subtask

@@ -102,5 +102,6 @@ fn conflict(paths: &[String], diff: &str) -> Finding {
         line: None,
         fingerprint: Digest::of(message.as_bytes()),
         message,
+        explanation: None,
     }
 }

@@ -62,7 +62,9 @@ impl Gate for AcceptanceGate {
         let total = context.acceptance.len();
         let summary = match state {
             _ if total == 0 => "no acceptance checks were asked for".to_owned(),
-            GateState::Pass => format!("all {total} acceptance checks are met"),
+            GateState::Pass | GateState::NeedsApproval => {
+                format!("all {total} acceptance checks are met")
+            }
             GateState::Fail => format!("{met} of {total} acceptance checks are met"),
             GateState::Inconclusive => {
                 format!(

@@ -1,8 +1,12 @@
 //! What a change touches, as data for the gates that read content.
 
-use bailiwick_git::{DiffOptions, FileChange, FileContent, FileDiff, Git, GitError};
+use crate::content_gate::{FilePair, LineRange};
+use bailiwick_git::{
+    DiffOptions, FileChange, FileContent, FileDiff, Git, GitError, Hunk, RepoPath,
+};
 use bailiwick_model::id::Oid;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::risk::FileDelta;
 
@@ -25,8 +29,10 @@ pub struct ChangeText {
 pub struct TouchedContent {
     /// The path, lossily decoded.
     pub path: String,
+    /// The blob that it was read from.
+    pub oid: Option<Oid>,
     /// The content.
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<[u8]>,
 }
 
 impl std::fmt::Debug for TouchedContent {
@@ -40,6 +46,8 @@ impl std::fmt::Debug for TouchedContent {
 pub struct Change {
     /// Each file that differs between base and head, with numbers.
     pub files: Vec<FileDelta>,
+    /// The touched files, both sides of each.
+    pub pairs: Vec<FilePair>,
     /// The touched files as they are on the base.
     pub before: Vec<TouchedContent>,
     /// The touched files as they are in any commit of the change: what is added by one commit and
@@ -55,7 +63,13 @@ pub struct Change {
 impl Change {
     /// Reads the change from `base` to `head`, all commits in between included. Blocks.
     pub fn load(git: &Git, base: &Oid, head: &Oid) -> Result<Self, GitError> {
-        let diff = git.diff(base, head, DiffOptions { context_lines: 0 })?;
+        Self::load_tree(git, base, head, head)
+    }
+
+    /// Reads the change from `base` to a tree that comes after the commit `head`: a working tree,
+    /// or what is staged. Blocks.
+    pub fn load_tree(git: &Git, base: &Oid, head: &Oid, tree: &Oid) -> Result<Self, GitError> {
+        let diff = git.diff(base, tree, DiffOptions { context_lines: 0 })?;
         let mut change = Self { files: diff.files.iter().map(delta).collect(), ..Self::default() };
 
         let mut before = BTreeMap::new();
@@ -75,7 +89,7 @@ impl Change {
             });
             // the only commit of a change has been looked at already
             let is_head =
-                commit.oid == *head && commits.len() == 1 && commit.parents.first() == Some(base);
+                commit.oid == *tree && commits.len() == 1 && commit.parents.first() == Some(base);
             if let Some(parent) = commit.parents.first().filter(|_| !is_head) {
                 let step = git.diff(parent, oid, DiffOptions { context_lines: 0 })?;
                 collect_blobs(&step.files, &mut BTreeMap::new(), &mut after);
@@ -83,7 +97,38 @@ impl Change {
         }
         change.before = change.read(git, before);
         change.after = change.read(git, after);
+        change.pairs = diff.files.iter().map(|file| change.pair(file)).collect();
         Ok(change)
+    }
+
+    fn pair(&self, file: &FileDiff) -> FilePair {
+        let find = |contents: &[TouchedContent], path: &Option<RepoPath>, oid: &Option<Oid>| {
+            let (path, oid) = (path.as_ref()?.to_string(), oid.as_ref()?);
+            contents
+                .iter()
+                .find(|content| content.path == path && content.oid.as_ref() == Some(oid))
+                .map(|content| Arc::clone(&content.bytes))
+        };
+        let ranges = |side: fn(&Hunk) -> (u32, u32)| {
+            file.hunks()
+                .iter()
+                .map(side)
+                .filter(|(_, lines)| *lines > 0)
+                .map(|(first, lines)| LineRange { first, last: first.saturating_add(lines - 1) })
+                .collect()
+        };
+        let delta = delta(file);
+        FilePair {
+            path: delta.path,
+            old_path: delta.old_path,
+            old_mode: file.old_mode,
+            new_mode: file.new_mode,
+            before: find(&self.before, &file.old_path, &file.old_oid),
+            after: find(&self.after, &file.new_path, &file.new_oid),
+            added: ranges(|hunk| (hunk.new_start, hunk.new_lines)),
+            removed: ranges(|hunk| (hunk.old_start, hunk.old_lines)),
+            binary: delta.binary,
+        }
     }
 
     /// Adds a text that becomes public together with the change.
@@ -98,7 +143,7 @@ impl Change {
         for ((path, _), oid) in blobs {
             match git.read_blob(&oid) {
                 Ok(bytes) if bytes.len() as u64 <= MAX_FILE_BYTES => {
-                    contents.push(TouchedContent { path, bytes });
+                    contents.push(TouchedContent { path, oid: Some(oid), bytes: bytes.into() });
                 }
                 Ok(bytes) => self.unread.push(format!(
                     "`{path}`: {} bytes, more than the {MAX_FILE_BYTES} that are scanned",

@@ -56,8 +56,9 @@ pub fn verdict(reports: &[GateReport]) -> GateState {
 pub(crate) fn worst(states: impl Iterator<Item = GateState>) -> Option<GateState> {
     states.max_by_key(|state| match state {
         GateState::Pass => 0,
-        GateState::Inconclusive => 1,
-        GateState::Fail => 2,
+        GateState::NeedsApproval => 1,
+        GateState::Inconclusive => 2,
+        GateState::Fail => 3,
     })
 }
 
@@ -70,6 +71,7 @@ pub(crate) fn finding(rule: &str, level: Level, key: &str, message: String) -> F
         path: None,
         line: None,
         fingerprint: Digest::of(format!("{rule}\0{key}").as_bytes()),
+        explanation: None,
     }
 }
 

@@ -15,10 +15,14 @@
 mod acceptance_gate;
 mod change;
 mod checkout;
+mod content_gate;
 mod gate;
 mod protected_rules;
+mod registry;
+mod rule;
 mod scope_gate;
 mod secrets_gate;
+mod settings;
 mod tests_gate;
 
 pub mod path_class;
@@ -29,10 +33,17 @@ pub mod sarif;
 pub use acceptance_gate::AcceptanceGate;
 pub use change::{Change, ChangeText, TouchedContent};
 pub use checkout::{Checkout, CommandRefusal, CommandResult, CommandRunner, WardenRunner};
+pub use content_gate::{
+    ContentGate, EmptyTree, FilePair, GitTree, Hit, Input, Inspected, LineRange, MapTree, Tree,
+    judge_content,
+};
 pub use gate::{Gate, GateContext, run_all, verdict};
-pub use protected_rules::{ProtectedRules, RulesError, SecretIgnore, TestSettings};
+pub use protected_rules::{ProtectedRules, RulesError, TestSettings};
+pub use registry::{Sources, check_settings, content_gates};
+pub use rule::{Effect, Rule};
 pub use scope_gate::{SCOPE_GATE, outside_scope, scope_report};
 pub use secrets_gate::{SecretsGate, new_secrets};
+pub use settings::{GateSettings, Suppression};
 pub use tests_gate::TestsGate;
 pub use tests_gate::detect::{Detection, ProjectFiles, TestCommand, detect};
 pub use tests_gate::judge::{RunResult, judge};

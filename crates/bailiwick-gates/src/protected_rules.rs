@@ -1,12 +1,14 @@
 //! What the repository says about its gates, read from the protected branch only: a change must
 //! not be able to choose how it is judged.
 
+use crate::settings::{GateSettings, Suppression};
 use bailiwick_git::{Git, GitError, RepoPath};
-use bailiwick_model::Timestamp;
-use bailiwick_model::id::Oid;
+use bailiwick_model::id::{Oid, Person};
 use bailiwick_model::path::WorkPath;
 use bailiwick_model::payload::Digest;
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Where the gates' settings stand.
 const GATES_PATH: &str = ".bailiwick/gates.toml";
@@ -14,14 +16,16 @@ const GATES_PATH: &str = ".bailiwick/gates.toml";
 const IGNORES_PATH: &str = ".bailiwick/secrets-ignore.toml";
 /// Longest time that a repository can give its tests.
 const MAX_TIMEOUT_SECONDS: u64 = 6 * 3600;
+/// Longest time that a repository can give its other gates.
+const MAX_GATE_SECONDS: u64 = 3600;
 
 /// The repository's own rules for its gates.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ProtectedRules {
     /// How to run the tests; `None` to detect it.
     pub tests: Option<TestSettings>,
-    /// Secrets that are known and accepted.
-    pub secret_ignores: Vec<SecretIgnore>,
+    /// What is off, what is suppressed, how much time there is, and each gate's own settings.
+    pub gates: GateSettings,
 }
 
 /// `[tests]` in `.bailiwick/gates.toml`.
@@ -36,17 +40,6 @@ pub struct TestSettings {
     /// The directory to run it in, relative to the root. Default `.`.
     #[serde(default = "WorkPath::root")]
     pub directory: WorkPath,
-}
-
-/// One `[[ignore]]` in `.bailiwick/secrets-ignore.toml`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretIgnore {
-    /// The finding's fingerprint.
-    pub fingerprint: Digest,
-    /// Why it is accepted.
-    pub reason: String,
-    /// The first instant at which it is no longer accepted.
-    pub expires_at: Timestamp,
 }
 
 /// The rules on the protected branch cannot be used. Gates that depend on them are inconclusive.
@@ -87,21 +80,51 @@ impl RulesError {
 #[serde(deny_unknown_fields)]
 struct GatesFile {
     tests: Option<TestSettings>,
+    #[serde(default)]
+    gates: GatesTable,
+    #[serde(default)]
+    suppress: Vec<SuppressionEntry>,
+    #[serde(default)]
+    settings: BTreeMap<String, toml::Table>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct GatesTable {
+    #[serde(default)]
+    off: BTreeSet<String>,
+    timeout_seconds: Option<u64>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IgnoresFile {
     #[serde(default)]
-    ignore: Vec<IgnoreEntry>,
+    ignore: Vec<SuppressionEntry>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct IgnoreEntry {
+struct SuppressionEntry {
     fingerprint: Digest,
+    person: Person,
     reason: String,
     expires: jiff::civil::Date,
+}
+
+impl SuppressionEntry {
+    fn read(self) -> Result<(Digest, Suppression), String> {
+        if self.reason.trim().is_empty() {
+            return Err(format!("the suppression of `{}` has no reason", self.fingerprint));
+        }
+        let expires_at = self
+            .expires
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .map_err(|error| error.to_string())?
+            .timestamp();
+        let suppression = Suppression { person: self.person, reason: self.reason, expires_at };
+        Ok((self.fingerprint, suppression))
+    }
 }
 
 fn default_timeout_seconds() -> u64 {
@@ -135,24 +158,30 @@ impl ProtectedRules {
         }
         let ignores: IgnoresFile = toml::from_str(ignores)
             .map_err(|error| invalid(IGNORES_PATH, one_line(&error.to_string())))?;
-        let mut secret_ignores = Vec::with_capacity(ignores.ignore.len());
-        for entry in ignores.ignore {
-            if entry.reason.trim().is_empty() {
-                let message = format!("the ignore of `{}` has no reason", entry.fingerprint);
-                return Err(invalid(IGNORES_PATH, message));
-            }
-            let expires_at = entry
-                .expires
-                .to_zoned(jiff::tz::TimeZone::UTC)
-                .map_err(|error| invalid(IGNORES_PATH, error.to_string()))?
-                .timestamp();
-            secret_ignores.push(SecretIgnore {
-                fingerprint: entry.fingerprint,
-                reason: entry.reason,
-                expires_at,
-            });
+        let timeout = gates.gates.timeout_seconds.unwrap_or(GateSettings::TIMEOUT_SECONDS);
+        if !(1..=MAX_GATE_SECONDS).contains(&timeout) {
+            let message = format!(
+                "`timeout_seconds` of `[gates]` is `{timeout}`, not 1 to {MAX_GATE_SECONDS}"
+            );
+            return Err(invalid(GATES_PATH, message));
         }
-        Ok(Self { tests: gates.tests, secret_ignores })
+        let mut settings = GateSettings {
+            off: gates.gates.off,
+            timeout: Duration::from_secs(timeout),
+            tables: gates.settings,
+            ..GateSettings::default()
+        };
+        let entries = gates
+            .suppress
+            .into_iter()
+            .map(|entry| (GATES_PATH, entry))
+            .chain(ignores.ignore.into_iter().map(|entry| (IGNORES_PATH, entry)));
+        for (path, entry) in entries {
+            let (fingerprint, suppression) =
+                entry.read().map_err(|message| invalid(path, message))?;
+            settings.suppressions.insert(fingerprint, suppression);
+        }
+        Ok(Self { tests: gates.tests, gates: settings })
     }
 }
 
@@ -198,11 +227,12 @@ mod tests {
     fn an_ignore_needs_fingerprint_reason_and_expiry() {
         let fingerprint = Digest::of(b"x");
         let good = format!(
-            "[[ignore]]\nfingerprint = '{fingerprint}'\nreason = 'test key'\nexpires = '2027-01-31'\n"
+            "[[ignore]]\nfingerprint = '{fingerprint}'\nperson = 'ada'\nreason = 'test key'\nexpires = '2027-01-31'\n"
         );
         let rules = ProtectedRules::parse("", &good).unwrap();
-        assert_eq!(rules.secret_ignores[0].expires_at.to_string(), "2027-01-31T00:00:00Z");
-        for without in ["fingerprint", "reason", "expires"] {
+        let suppression = rules.gates.suppression(&fingerprint).unwrap();
+        assert_eq!(suppression.expires_at.to_string(), "2027-01-31T00:00:00Z");
+        for without in ["fingerprint", "person", "reason", "expires"] {
             let bad: Vec<&str> = good.lines().filter(|line| !line.starts_with(without)).collect();
             let message = ProtectedRules::parse("", &bad.join("\n")).unwrap_err().to_string();
             assert!(message.contains(without), "{message}");

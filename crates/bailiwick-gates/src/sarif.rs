@@ -1,6 +1,7 @@
 //! Findings as SARIF 2.1.0 (OASIS standard), for code hosts and editors.
 
-use bailiwick_model::evidence::{Finding, GateReport, GateState, Level};
+use crate::rule::{Effect, Rule};
+use bailiwick_model::evidence::{Finding, GateReport, GateState, Level, Severity};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,18 +10,24 @@ use std::fmt::Write as _;
 ///
 /// An inconclusive gate is a run whose invocation was not successful, with its reason as a
 /// notification: an empty list of results would read as "nothing found".
-pub fn to_sarif(reports: &[GateReport]) -> Value {
+///
+/// `rules` says what the rules are; one that is not among them stands with its id alone.
+pub fn to_sarif(reports: &[GateReport], rules: &[Rule]) -> Value {
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
-        "runs": reports.iter().map(run).collect::<Vec<_>>(),
+        "runs": reports.iter().map(|report| run(report, rules)).collect::<Vec<_>>(),
     })
 }
 
-fn run(report: &GateReport) -> Value {
+fn run(report: &GateReport, known: &[Rule]) -> Value {
     let rules: BTreeSet<&str> =
         report.findings.iter().map(|finding| finding.rule.as_str()).collect();
     let rules: Vec<&str> = rules.into_iter().collect();
+    let describe = |id: &&str| match known.iter().find(|rule| rule.id == **id) {
+        Some(rule) => descriptor(rule),
+        None => json!({ "id": id }),
+    };
     let mut invocation = json!({ "executionSuccessful": report.state != GateState::Inconclusive });
     if report.state == GateState::Inconclusive
         && let Some(fields) = invocation.as_object_mut()
@@ -33,7 +40,7 @@ fn run(report: &GateReport) -> Value {
             "driver": {
                 "name": format!("bailiwick/{}", report.gate),
                 "version": env!("CARGO_PKG_VERSION"),
-                "rules": rules.iter().map(|rule| json!({ "id": rule })).collect::<Vec<_>>(),
+                "rules": rules.iter().map(describe).collect::<Vec<_>>(),
             },
         },
         "invocations": [invocation],
@@ -43,15 +50,44 @@ fn run(report: &GateReport) -> Value {
     })
 }
 
+/// A rule, in the form that code hosts show: severity as a number, weakness as a tag.
+fn descriptor(rule: &Rule) -> Value {
+    let severity = match rule.severity {
+        Severity::Info => "0.0",
+        Severity::Low => "3.0",
+        Severity::Medium => "5.5",
+        Severity::High => "8.0",
+        Severity::Critical => "9.5",
+    };
+    let tags: Vec<String> =
+        rule.cwe.iter().map(|cwe| format!("external/cwe/cwe-{cwe:03}")).collect();
+    json!({
+        "id": rule.id,
+        "shortDescription": { "text": rule.title },
+        "fullDescription": { "text": rule.why },
+        "help": { "text": rule.fix },
+        "defaultConfiguration": { "level": level_word(rule.level()) },
+        "properties": {
+            "tags": tags,
+            "security-severity": severity,
+            "precision": if rule.effect == Effect::Blocks { "very-high" } else { "medium" },
+        },
+    })
+}
+
+fn level_word(level: Level) -> &'static str {
+    match level {
+        Level::Note => "note",
+        Level::Warning => "warning",
+        Level::Error => "error",
+    }
+}
+
 fn result(finding: &Finding, rules: &[&str]) -> Value {
     let mut result = json!({
         "ruleId": finding.rule,
         "ruleIndex": rules.binary_search(&finding.rule.as_str()).ok(),
-        "level": match finding.level {
-            Level::Note => "note",
-            Level::Warning => "warning",
-            Level::Error => "error",
-        },
+        "level": level_word(finding.level),
         "message": { "text": finding.message },
         "partialFingerprints": { "bailiwick/v1": finding.fingerprint },
     });
@@ -101,6 +137,7 @@ mod tests {
                     path: Some("src/a b#ü.rs".to_owned()),
                     line: Some(7),
                     fingerprint,
+                    explanation: None,
                 },
                 Finding {
                     rule: "secrets/aws".to_owned(),
@@ -109,6 +146,7 @@ mod tests {
                     path: None,
                     line: None,
                     fingerprint,
+                    explanation: None,
                 },
             ],
             evidence: Vec::new(),
@@ -143,7 +181,7 @@ mod tests {
                 "properties": { "state": "fail", "summary": "1 new secret" },
             }],
         });
-        assert_eq!(to_sarif(&[report]), expected);
+        assert_eq!(to_sarif(&[report], &[]), expected);
     }
 
     #[test]
@@ -155,7 +193,7 @@ mod tests {
             findings: Vec::new(),
             evidence: Vec::new(),
         };
-        let run = &to_sarif(&[report])["runs"][0];
+        let run = &to_sarif(&[report], &[])["runs"][0];
         assert_eq!(run["invocations"][0]["executionSuccessful"], false);
         let notification = &run["invocations"][0]["toolExecutionNotifications"][0];
         assert_eq!(notification["message"]["text"], "no tests were found");

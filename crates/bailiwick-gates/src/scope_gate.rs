@@ -53,6 +53,7 @@ pub fn scope_report(change: &Change, scope: &[String]) -> GateReport {
         path: Some(path.to_owned()),
         line: None,
         fingerprint: Digest::of(format!("{rule}\0{path}").as_bytes()),
+        explanation: None,
     };
     let mut findings: Vec<Finding> = outside_scope(&change.files, scope)
         .iter()

@@ -1,13 +1,12 @@
 //! Gate `secrets`: the change brings no new credential.
 
 use crate::change::{Change, all_paths};
-use crate::gate::{Gate, GateContext};
-use crate::protected_rules::SecretIgnore;
-use async_trait::async_trait;
-use bailiwick_model::Timestamp;
-use bailiwick_model::evidence::{Finding, GateReport, GateState, Level};
+use crate::content_gate::{ContentGate, Hit, Input, Inspected};
+use crate::rule::{Effect, Rule};
+use bailiwick_model::evidence::Severity;
 use bailiwick_model::payload::Digest;
 use bailiwick_scan::{SecretMatch, find_secrets};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// Scans the touched files of every commit of the change, their names, the commit messages and
@@ -15,60 +14,67 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SecretsGate;
 
-#[async_trait]
-impl Gate for SecretsGate {
+impl ContentGate for SecretsGate {
     fn name(&self) -> &'static str {
         "secrets"
     }
 
-    async fn run(&self, context: &GateContext<'_>) -> GateReport {
-        let change = context.change;
-        let findings = new_secrets(change, &context.rules.secret_ignores, context.now);
-        let blocking = findings.iter().filter(|finding| finding.level == Level::Error).count();
-        let (state, summary) = if blocking > 0 {
-            let summary = format!(
-                "{blocking} new secret{}: take it out of every commit of the change and revoke it; what is no \
-                 secret can be ignored in `.bailiwick/secrets-ignore.toml` on the protected branch",
-                plural(blocking)
-            );
-            (GateState::Fail, summary)
-        } else if let Some(reason) = change.unread.first() {
-            let summary = format!(
-                "{} file{} could not be scanned ({reason}): leave it out of the change, or keep it elsewhere",
-                change.unread.len(),
-                plural(change.unread.len())
-            );
-            (GateState::Inconclusive, summary)
-        } else {
-            let summary = format!(
-                "no new secret in {} file version{} and {} text{}",
+    fn purpose(&self) -> &'static str {
+        "credentials in files, file names, commit messages and descriptions, in every commit"
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        bailiwick_scan::secret::rule_catalogue()
+            .map(|(id, description)| Rule {
+                id: Cow::Owned(format!("secrets/{id}")),
+                title: Cow::Borrowed(description),
+                severity: Severity::Critical,
+                cwe: Some(798),
+                effect: Effect::Blocks,
+                why: Cow::Borrowed(
+                    "whoever can read the repository, now or later, can use the credential; history keeps \
+                     it even when a later commit takes it out",
+                ),
+                fix: Cow::Borrowed(
+                    "take it out of every commit of the change, revoke it, and read it from the \
+                     environment or a vault; what is no secret can be accepted for a while in \
+                     `.bailiwick/secrets-ignore.toml` on the protected branch",
+                ),
+            })
+            .collect()
+    }
+
+    fn inspect(&self, input: &Input) -> Inspected {
+        let change = &input.change;
+        Inspected {
+            hits: new_secrets(change),
+            doubts: change.unread.clone(),
+            looked_at: format!(
+                "{} file version{} and {} text{}",
                 change.after.len(),
                 plural(change.after.len()),
                 change.texts.len(),
                 plural(change.texts.len())
-            );
-            (GateState::Pass, summary)
-        };
-        GateReport { gate: self.name().to_owned(), state, summary, findings, evidence: Vec::new() }
+            ),
+        }
     }
 }
 
 /// The secrets that a change brings. One that stands in a touched file on the base is not new, in
-/// whatever touched file it stands afterwards. Ignored ones become notes; an ignore that has
-/// expired does not count.
-pub fn new_secrets(change: &Change, ignores: &[SecretIgnore], now: Timestamp) -> Vec<Finding> {
+/// whatever touched file it stands afterwards.
+pub fn new_secrets(change: &Change) -> Vec<Hit> {
     let known: BTreeSet<String> = change
         .before
         .iter()
         .flat_map(|content| find_secrets(&content.bytes))
         .map(|found| found.fingerprint)
         .collect();
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut hits: Vec<Hit> = Vec::new();
     let mut seen = BTreeSet::new();
     let mut add = |found: &SecretMatch, place: &str, path: Option<&str>| {
         // the same secret in the same file of several commits is one finding
         if seen.insert((found.fingerprint.clone(), path.unwrap_or(place).to_owned())) {
-            findings.push(describe(found, place, path, ignores, now));
+            hits.push(describe(found, place, path));
         }
     };
     for content in &change.after {
@@ -89,35 +95,20 @@ pub fn new_secrets(change: &Change, ignores: &[SecretIgnore], now: Timestamp) ->
             add(&found, &text.place, None);
         }
     }
-    findings
+    hits
 }
 
-fn describe(
-    found: &SecretMatch,
-    place: &str,
-    path: Option<&str>,
-    ignores: &[SecretIgnore],
-    now: Timestamp,
-) -> Finding {
+fn describe(found: &SecretMatch, place: &str, path: Option<&str>) -> Hit {
     let fingerprint =
         found.fingerprint.parse().unwrap_or_else(|_| Digest::of(found.fingerprint.as_bytes()));
-    let ignore = ignores.iter().find(|ignore| ignore.fingerprint == fingerprint);
-    let (level, note) = match ignore {
-        Some(ignore) if now < ignore.expires_at => {
-            (Level::Note, format!("; ignored until {}: {}", ignore.expires_at, ignore.reason))
-        }
-        Some(ignore) => (Level::Error, format!("; its ignore expired at {}", ignore.expires_at)),
-        None => (Level::Error, String::new()),
-    };
-    // a file name can hold a secret itself
-    let path = path.map(|path| bailiwick_scan::redact(path).text.into_owned());
-    Finding {
-        rule: format!("secrets/{}", found.rule),
-        level,
-        message: format!("{} in {place}: `{}`{note}", found.rule, found.excerpt),
+    Hit {
+        rule: Cow::Owned(format!("secrets/{}", found.rule)),
+        message: format!("{} in {place}: `{}`", found.rule, found.excerpt),
+        // a file name can hold a secret itself
+        path: path.map(|path| bailiwick_scan::redact(path).text.into_owned()),
         line: path.is_some().then_some(found.line),
-        path,
-        fingerprint,
+        anchor: String::new(),
+        fingerprint: Some(fingerprint),
     }
 }
 

@@ -4,8 +4,8 @@
 mod bench {
     use async_trait::async_trait;
     use bailiwick_gates::{
-        Change, Checkout, CommandRefusal, CommandResult, CommandRunner, Gate, GateContext,
-        ProjectFiles, ProtectedRules,
+        Change, Checkout, CommandRefusal, CommandResult, CommandRunner, ContentGate, Gate,
+        GateContext, GitTree, Input, ProjectFiles, ProtectedRules, judge_content,
     };
     use bailiwick_git::{Git, Workspace};
     use bailiwick_model::action::Command;
@@ -91,6 +91,25 @@ mod bench {
             let build = self.folder.path().join(format!("{name}.build"));
             let files = ProjectFiles::read(&self.git, commit).unwrap();
             Checkout::new(commit.clone(), files, Arc::new(LocalRunner { work_tree, build }))
+        }
+
+        /// Runs a gate that reads content on the change from `base` to `head`, with rules from
+        /// `base`.
+        pub(crate) fn inspect(
+            &self,
+            gate: impl ContentGate + 'static,
+            base: &Oid,
+            head: &Oid,
+        ) -> GateReport {
+            let input = Input {
+                change: Change::load(&self.git, base, head).unwrap(),
+                base: Box::new(GitTree::new(self.git.clone(), base.clone())),
+                head: Box::new(GitTree::new(self.git.clone(), head.clone())),
+                settings: ProtectedRules::read(&self.git, base).unwrap().gates,
+                now: "2026-06-01T00:00:00Z".parse().unwrap(),
+                deadline: None,
+            };
+            judge_content(&[Arc::new(gate)], input, Duration::from_secs(60)).remove(0)
         }
 
         /// Runs a gate on the change from `base` to `head`, with rules from `base`.
@@ -364,8 +383,8 @@ mod tests {
         format!("gh{}aB3dE5fG7hJ9kL2mN4pQ6rS8tU1vW3xY5z{n:02}", "p_")
     }
 
-    #[tokio::test]
-    async fn secrets_of_every_commit_and_message_are_found_and_old_ones_are_not() {
+    #[test]
+    fn secrets_of_every_commit_and_message_are_found_and_old_ones_are_not() {
         let repository = Repository::new();
         let base = repository.commit("base", &[("old.txt", Some(&token(1)))]);
         repository.commit(
@@ -373,7 +392,7 @@ mod tests {
             &[("gone.txt", Some(&token(2))), ("old.txt", Some(&format!("{}\n", token(1))))],
         );
         let head = repository.commit(&format!("second {}", token(3)), &[("gone.txt", None)]);
-        let report = repository.judge(&SecretsGate, &base, &head, &[]).await;
+        let report = repository.inspect(SecretsGate, &base, &head);
         assert_eq!(report.state, GateState::Fail);
         let places: Vec<_> =
             report.findings.iter().map(|finding| (finding.path.as_deref(), finding.line)).collect();
@@ -383,7 +402,7 @@ mod tests {
         let repository = Repository::new();
         let base = repository.commit("base", &[("old.txt", Some(&token(1)))]);
         let head = repository.commit("first", &[("old.txt", Some(&format!("{}\n", token(1))))]);
-        let report = repository.judge(&SecretsGate, &base, &head, &[]).await;
+        let report = repository.inspect(SecretsGate, &base, &head);
         assert_eq!(
             (report.state, report.findings.len()),
             (GateState::Pass, 0),
@@ -392,11 +411,11 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn an_ignore_counts_only_on_the_protected_branch() {
+    #[test]
+    fn an_ignore_counts_only_on_the_protected_branch() {
         let fingerprint = bailiwick_scan::fingerprint("github-token", token(1).as_bytes());
         let ignore = format!(
-            "[[ignore]]\nfingerprint = \"{fingerprint}\"\nreason = \"revoked\"\nexpires = \"2027-01-01\"\n"
+            "[[ignore]]\nfingerprint = \"{fingerprint}\"\nperson = \"ada\"\nreason = \"revoked\"\nexpires = \"2027-01-01\"\n"
         );
         let path = ".bailiwick/secrets-ignore.toml";
         let secret = token(1);
@@ -415,7 +434,7 @@ mod tests {
             let repository = Repository::new();
             let base = repository.commit("base", &base_files);
             let head = repository.commit("change", &head_files);
-            let report = repository.judge(&SecretsGate, &base, &head, &[]).await;
+            let report = repository.inspect(SecretsGate, &base, &head);
             assert_eq!(report.state, state, "{:?}", report.findings);
         }
     }

@@ -19,6 +19,8 @@ pub struct Discovered {
     pub git: Git,
     /// The sub-directory of its working tree that the path points to; none for the top.
     pub subdirectory: Option<RepoPath>,
+    /// The top of its working tree; none for a bare repository.
+    pub top: Option<PathBuf>,
 }
 
 impl Git {
@@ -58,7 +60,7 @@ impl Git {
             source,
         })?;
         if start.join("HEAD").is_file() && start.join("objects").is_dir() {
-            return Ok(Discovered { git: Self::open(&start)?, subdirectory: None });
+            return Ok(Discovered { git: Self::open(&start)?, subdirectory: None, top: None });
         }
         for top in start.ancestors() {
             let Some(git_dir) = dot_git(top)? else { continue };
@@ -69,7 +71,7 @@ impl Git {
                     RepoPath::parse(std::os::unix::ffi::OsStrExt::as_bytes(rest.as_os_str()))
                 })
                 .transpose()?;
-            return Ok(Discovered { git, subdirectory });
+            return Ok(Discovered { git, subdirectory, top: Some(top.to_owned()) });
         }
         Err(GitError::NotARepository { path: start })
     }

@@ -278,6 +278,33 @@ struct Changes {
     present: Vec<RepoPath>,
 }
 
+impl Git {
+    /// What is staged in the user's own index, as a tree. The index is copied to `scratch` first, so
+    /// that neither it nor its lock is touched; a repository without one has nothing staged.
+    pub fn staged_tree(&self, scratch: &Path) -> Result<TreeId, GitError> {
+        let index = self.copy_index(scratch)?;
+        let tree = self.command(["write-tree"]).index(&index).run()?;
+        parse_oid("write-tree", &tree).map(TreeId::new)
+    }
+
+    /// The user's working tree as it is on disk, as a tree: what `git add --all` would stage. Its
+    /// own index is not touched.
+    pub fn work_tree_tree(&self, top: &Path, scratch: &Path) -> Result<TreeId, GitError> {
+        let index = self.copy_index(scratch)?;
+        Workspace::attach(self, top, &index)?.snapshot()
+    }
+
+    fn copy_index(&self, scratch: &Path) -> Result<PathBuf, GitError> {
+        let index = scratch.join("index");
+        match fs::copy(self.git_dir().join("index"), &index) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(GitError::Io { doing: "copy", path: self.git_dir().join("index"), source })
+            }
+            Ok(_) | Err(_) => Ok(index),
+        }
+    }
+}
+
 fn nul_separated(paths: &[RepoPath]) -> Vec<u8> {
     paths.iter().flat_map(|path| path.as_bytes().iter().copied().chain([0])).collect()
 }

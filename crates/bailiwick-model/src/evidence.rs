@@ -11,10 +11,23 @@ use crate::payload::{Digest, Payload};
 pub enum GateState {
     /// It ran, and nothing stands against the change.
     Pass,
+    /// It ran, and a person must look at what it found: a heuristic speaks, which proves nothing.
+    /// It neither sends the change back nor lets it be merged without a person's approval.
+    NeedsApproval,
     /// It ran, and something stands against the change.
     Fail,
     /// It could not run, or its result means nothing. Blocks like a failure.
     Inconclusive,
+}
+
+impl GateState {
+    /// Whether the change can't go on as it is.
+    pub fn blocks(self) -> bool {
+        match self {
+            Self::Pass | Self::NeedsApproval => false,
+            Self::Fail | Self::Inconclusive => true,
+        }
+    }
 }
 
 /// How serious a finding is (SARIF 2.1.0 section 3.27.10).
@@ -46,6 +59,42 @@ pub struct Finding {
     pub line: Option<u32>,
     /// The same for the same finding at another commit.
     pub fingerprint: Digest,
+    /// Why it matters and what to do, where the rule says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
+}
+
+/// How much harm a finding could do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// None by itself.
+    Info,
+    /// Little.
+    Low,
+    /// Some, under conditions.
+    Medium,
+    /// Much.
+    High,
+    /// As much as there is.
+    Critical,
+}
+
+/// What a rule says about each of its findings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// How much harm it could do.
+    pub severity: Severity,
+    /// The weakness in the Common Weakness Enumeration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwe: Option<u32>,
+    /// Why it matters.
+    pub why: String,
+    /// How to mend it.
+    pub fix: String,
+    /// A heuristic found it: it asks a person instead of blocking.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub heuristic: bool,
 }
 
 /// What was run, and what came out.

@@ -57,6 +57,9 @@ pub(crate) enum Verb {
     /// The policy in force: show, check, explain.
     #[command(subcommand)]
     Policy(PolicyVerb),
+    /// The gates on any repository, without the rest of the platform: run, list, explain.
+    #[command(subcommand)]
+    Gate(GateVerb),
     /// The configuration: check, schema.
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -323,6 +326,47 @@ pub(crate) enum PolicyVerb {
         /// The entry's index.
         entry: u64,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GateVerb {
+    /// Runs the gates that read content on a change. Exit code 0: nothing new; 1: something
+    /// blocks; 3: a person has to look, or a gate could not judge.
+    Run(GateRunArguments),
+    /// Lists all gates.
+    List,
+    /// Explains a rule, or all rules of a gate.
+    Explain {
+        /// The rule, such as `secrets/github-token`, or a gate.
+        rule: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GateRunArguments {
+    /// What the change is compared with: a branch, tag or commit. Rules are read from there. From
+    /// a branch that moved on, its common ancestor with the change is taken. Default: the
+    /// protected branch; with `--staged`, the last commit.
+    #[arg(long, value_name = "REV")]
+    pub(crate) base: Option<String>,
+    /// The change: a branch, tag or commit, or `worktree` for the files as they are (default).
+    #[arg(long, value_name = "REV|worktree", conflicts_with = "staged")]
+    pub(crate) head: Option<String>,
+    /// The change is what is staged: for a pre-commit hook.
+    #[arg(long)]
+    pub(crate) staged: bool,
+    /// Where the repository is.
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    pub(crate) repo: PathBuf,
+    /// Only these gates.
+    #[arg(long = "gate", value_name = "NAME")]
+    pub(crate) gates: Vec<String>,
+    /// A file with the message of a commit that is being made, or the text of a pull request.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) message: Option<PathBuf>,
+    /// Write the findings as SARIF 2.1.0.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sarif: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,7 @@
 
 mod config;
 mod doctor;
+mod gate;
 mod ledger;
 mod policy;
 mod pr;
@@ -137,6 +138,7 @@ async fn dispatch(arguments: Arguments) -> Result<Done> {
         Verb::Repo(verb) => Box::pin(repo::run(common, verb)).await,
         Verb::Ledger(verb) => Box::pin(ledger::run(common, verb)).await,
         Verb::Policy(verb) => Box::pin(policy::run(common, verb)).await,
+        Verb::Gate(verb) => gate::run(common, &verb),
         Verb::Config(verb) => config::run(common, &verb),
         Verb::Doctor => Box::pin(doctor::run(common)).await,
     }

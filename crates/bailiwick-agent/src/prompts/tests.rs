@@ -47,6 +47,7 @@ fn finding(message: &str) -> Finding {
         path: Some("src/lib.rs".into()),
         line: Some(3),
         fingerprint: Digest::of(b""),
+        explanation: None,
     }
 }
 

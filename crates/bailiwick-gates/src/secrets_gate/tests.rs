@@ -7,18 +7,11 @@ fn token(n: u32) -> String {
 }
 
 fn content(path: &str, text: &str) -> TouchedContent {
-    TouchedContent { path: path.to_owned(), bytes: text.as_bytes().to_vec() }
-}
-
-fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
+    TouchedContent { path: path.to_owned(), oid: None, bytes: text.as_bytes().into() }
 }
 
 fn found(change: &Change) -> Vec<(String, Option<String>, Option<u32>)> {
-    new_secrets(change, &[], at("2026-06-01T00:00:00Z"))
-        .into_iter()
-        .map(|finding| (finding.rule, finding.path, finding.line))
-        .collect()
+    new_secrets(change).into_iter().map(|hit| (hit.rule.into_owned(), hit.path, hit.line)).collect()
 }
 
 #[test]
@@ -61,7 +54,7 @@ fn names_and_texts_are_scanned_and_no_finding_shows_the_secret() {
         }],
         ..Change::default()
     };
-    let findings = new_secrets(&change, &[], at("2026-06-01T00:00:00Z"));
+    let findings = new_secrets(&change);
     let text = format!("{findings:?}");
     for n in 1..=3 {
         assert!(!text.contains(&token(n)), "{text}");
@@ -75,24 +68,4 @@ fn names_and_texts_are_scanned_and_no_finding_shows_the_secret() {
             "github-token in commit message of 1234abcd: `use [redacted:github-token]`",
         ]
     );
-}
-
-#[test]
-fn an_ignore_counts_until_it_expires() {
-    let change = Change {
-        after: vec![content("a", &token(1)), content("b", &token(2))],
-        ..Change::default()
-    };
-    let all = new_secrets(&change, &[], at("2026-06-01T00:00:00Z"));
-    let ignore = SecretIgnore {
-        fingerprint: all[0].fingerprint,
-        reason: "revoked".to_owned(),
-        expires_at: at("2026-06-02T00:00:00Z"),
-    };
-    let levels = |now: &str| -> Vec<Level> {
-        let findings = new_secrets(&change, std::slice::from_ref(&ignore), at(now));
-        findings.iter().map(|finding| finding.level).collect()
-    };
-    assert_eq!(levels("2026-06-01T23:59:59Z"), [Level::Note, Level::Error]);
-    assert_eq!(levels("2026-06-02T00:00:00Z"), [Level::Error, Level::Error]);
 }

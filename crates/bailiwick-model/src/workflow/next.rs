@@ -1,7 +1,7 @@
 //! What comes next for a subtask: a pure function of the task's state.
 
 use crate::event::Verification;
-use crate::evidence::{Finding, GateState};
+use crate::evidence::Finding;
 use crate::id::SubtaskKey;
 
 use super::{SubtaskState, TaskState};
@@ -90,7 +90,7 @@ fn judge(state: &SubtaskState) -> Option<Next> {
     if state.gates.is_empty() {
         return Some(Next::RunGates);
     }
-    let gates_pass = state.gates.iter().all(|report| report.state == GateState::Pass);
+    let gates_pass = !state.gates.iter().any(|report| report.state.blocks());
     if gates_pass {
         match &state.verification {
             None => return Some(Next::Verify),

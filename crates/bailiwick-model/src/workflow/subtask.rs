@@ -212,10 +212,22 @@ impl SubtaskState {
         self.merge = None;
     }
 
+    /// Whether a heuristic gate asks for a person's eyes, so that no simulated approver will do.
+    pub fn asks_person(&self) -> bool {
+        self.gates.iter().any(|report| report.state == crate::evidence::GateState::NeedsApproval)
+    }
+
+    /// Whether the newest candidate may be merged as far as its gates are concerned: none blocks,
+    /// and what one wants a person to see was approved by one.
+    pub fn gates_settled(&self) -> bool {
+        !self.gates.is_empty()
+            && !self.gates.iter().any(|report| report.state.blocks())
+            && (!self.asks_person() || self.approvals.iter().any(|approval| !approval.simulated))
+    }
+
     /// Whether a gate or the verifier stands against the newest candidate.
     pub fn judged_badly(&self) -> bool {
-        use crate::evidence::GateState;
-        self.gates.iter().any(|report| report.state != GateState::Pass)
+        self.gates.iter().any(|report| report.state.blocks())
             || self.verification.as_ref().is_some_and(|(v, _, _)| *v != Verification::Accepted)
     }
 
@@ -224,7 +236,7 @@ impl SubtaskState {
         use crate::evidence::{GateState, Level};
         use crate::payload::Digest;
         let mut findings: Vec<Finding> = Vec::new();
-        for report in self.gates.iter().filter(|report| report.state != GateState::Pass) {
+        for report in self.gates.iter().filter(|report| report.state.blocks()) {
             if report.findings.is_empty() {
                 findings.push(Finding {
                     rule: format!(
@@ -237,6 +249,7 @@ impl SubtaskState {
                     path: None,
                     line: None,
                     fingerprint: Digest::of(report.summary.as_bytes()),
+                    explanation: None,
                 });
             }
             findings.extend(report.findings.iter().cloned());
@@ -252,6 +265,7 @@ impl SubtaskState {
                     path: None,
                     line: None,
                     fingerprint: Digest::of(summary.as_bytes()),
+                    explanation: None,
                 });
             }
             findings.extend(found.iter().cloned());

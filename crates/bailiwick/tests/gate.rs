@@ -1,0 +1,193 @@
+//! `bailiwick gate` on repositories of its own, without a data directory.
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+    use tempfile::TempDir;
+
+    /// Nothing that looks like a token stands in this file.
+    fn token(n: u32) -> String {
+        format!("gh{}aB3dE5fG7hJ9kL2mN4pQ6rS8tU1vW3xY5z{n:02}", "p_")
+    }
+
+    struct Repository(TempDir);
+
+    impl Repository {
+        fn new() -> Self {
+            let repository = Self(tempfile::tempdir().unwrap());
+            repository.git(&["init", "-q", "-b", "main"]);
+            repository.write("readme.txt", "hello\n");
+            repository.commit("first");
+            repository
+        }
+
+        fn top(&self) -> &Path {
+            self.0.path()
+        }
+
+        fn write(&self, path: &str, content: &str) {
+            let path = self.top().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+
+        fn git(&self, arguments: &[&str]) -> String {
+            let output = Command::new("git")
+                .arg("-C")
+                .arg(self.top())
+                .args(["-c", "user.name=A", "-c", "user.email=a@example.org"])
+                .args(["-c", "commit.gpgsign=false"])
+                .args(arguments)
+                .env("GIT_CONFIG_NOSYSTEM", "1")
+                .env("GIT_CONFIG_GLOBAL", "/dev/null")
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        }
+
+        fn commit(&self, message: &str) {
+            self.git(&["add", "-A"]);
+            self.git(&["commit", "-q", "-m", message]);
+        }
+
+        /// The exit code, and standard output and error together.
+        fn gate(&self, arguments: &[&str]) -> (i32, String) {
+            let output = Command::new(env!("CARGO_BIN_EXE_bailiwick"))
+                .arg("gate")
+                .args(arguments)
+                .current_dir(self.top())
+                .output()
+                .unwrap();
+            let text = [output.stdout, output.stderr].concat();
+            (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_in_the_working_tree_the_index_and_the_history() {
+        let repository = Repository::new();
+        assert_eq!(repository.gate(&["run"]).0, 0, "{}", repository.gate(&["run"]).1);
+
+        repository.git(&["checkout", "-q", "-b", "work"]);
+        repository.write("new.txt", &token(1));
+        let before = repository.git(&["status", "--porcelain"]);
+        let (code, text) = repository.gate(&["run"]);
+        assert_eq!(code, 1, "{text}");
+        assert!(text.contains("stop new.txt:1: github-token"), "{text}");
+        assert!(!text.contains(&token(1)), "{text}");
+        // control: nothing is staged, and nothing is committed
+        assert_eq!(repository.gate(&["run", "--staged"]).0, 0);
+        assert_eq!(repository.gate(&["run", "--head", "HEAD"]).0, 0);
+        assert_eq!(repository.git(&["status", "--porcelain"]), before);
+
+        repository.git(&["add", "new.txt"]);
+        assert_eq!(repository.gate(&["run", "--staged"]).0, 1);
+        repository.commit("adds it");
+        std::fs::remove_file(repository.top().join("new.txt")).unwrap();
+        repository.commit("takes it out");
+        let (code, text) = repository.gate(&["run", "--head", "HEAD", "--base", "main"]);
+        assert_eq!(code, 1, "{text}");
+        assert!(!repository.top().join("bailiwick-data").exists());
+    }
+
+    #[test]
+    fn rules_are_read_from_the_base_and_never_from_the_change() {
+        let off = "[gates]\noff = ['secrets']\n";
+        let repository = Repository::new();
+        repository.git(&["checkout", "-q", "-b", "work"]);
+        repository.write("new.txt", &token(1));
+        repository.write(".bailiwick/gates.toml", off);
+        repository.commit("turns its gate off");
+        let run = ["run", "--gate", "secrets", "--head", "HEAD"];
+        assert_eq!(repository.gate(&run).0, 1);
+        // control: on the protected branch the same file counts
+        repository.git(&["checkout", "-q", "main"]);
+        repository.write(".bailiwick/gates.toml", off);
+        repository.commit("off");
+        repository.git(&["checkout", "-q", "work"]);
+        assert_eq!(repository.gate(&run).0, 0);
+    }
+
+    #[test]
+    fn rules_that_are_no_rules_are_an_error() {
+        for (rules, wanted) in [
+            ("[gates]\noff = ['secret']\n", "`secret`"),
+            ("[settings.nothing]\n", "settings.nothing"),
+            ("[gates]\ntimeout_seconds = 0\n", "timeout_seconds"),
+            ("[gates\n", "line 1"),
+        ] {
+            let repository = Repository::new();
+            repository.write(".bailiwick/gates.toml", rules);
+            repository.commit("rules");
+            let (code, text) = repository.gate(&["run"]);
+            assert_eq!(code, 1, "{text}");
+            assert!(text.contains(wanted) && text.contains("[gate.rules]"), "{text}");
+        }
+    }
+
+    #[test]
+    fn sarif_and_json_say_the_same() {
+        let repository = Repository::new();
+        repository.write("new.txt", &token(1));
+        let (code, text) = repository.gate(&["run", "--json", "--sarif", "../out.sarif"]);
+        let other = repository.top().parent().unwrap().join("out.sarif");
+        let sarif = std::fs::read_to_string(&other).unwrap();
+        std::fs::remove_file(other).unwrap();
+        assert_eq!(code, 1, "{text}");
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let sarif: serde_json::Value = serde_json::from_str(&sarif).unwrap();
+        assert_eq!(json["state"], "fail");
+        let reported = &json["reports"][0]["findings"][0];
+        let result = &sarif["runs"][0]["results"][0];
+        assert_eq!(result["ruleId"], reported["rule"]);
+        assert_eq!(result["partialFingerprints"]["bailiwick/v1"], reported["fingerprint"]);
+        assert_eq!(
+            sarif["runs"][0]["tool"]["driver"]["rules"][0]["properties"]["tags"][0],
+            "external/cwe/cwe-798"
+        );
+    }
+
+    #[test]
+    fn bad_input_is_told_and_nothing_is_run() {
+        let repository = Repository::new();
+        for (arguments, code, wanted) in [
+            (vec!["run", "--base", "nowhere"], 1, "nowhere"),
+            (vec!["run", "--head", "nowhere"], 1, "nowhere"),
+            (vec!["run", "--gate", "nothing"], 1, "[gate.unknown]"),
+            (vec!["run", "--repo", "/nonexistent"], 1, "nonexistent"),
+            (vec!["run", "--staged", "--head", "HEAD"], 2, "cannot be used"),
+            (vec!["run", "--message", "nothing.txt"], 1, "nothing.txt"),
+            (vec!["explain", "nothing"], 1, "[gate.unknown]"),
+        ] {
+            let (found, text) = repository.gate(&arguments);
+            assert_eq!(found, code, "{arguments:?}: {text}");
+            assert!(text.contains(wanted), "{arguments:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn every_rule_is_listed_and_explained() {
+        let repository = Repository::new();
+        let (code, text) = repository.gate(&["list", "--json"]);
+        assert_eq!(code, 0);
+        let gates: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+        for gate in gates.iter().filter(|gate| gate["runs_here"] == true) {
+            let name = gate["name"].as_str().unwrap();
+            let (code, text) = repository.gate(&["explain", name]);
+            assert_eq!(code, 0);
+            for rule in gate["rules"].as_array().unwrap() {
+                let id = rule["id"].as_str().unwrap();
+                assert!(id.starts_with(&format!("{name}/")), "{id}");
+                assert!(text.contains(id), "{id}");
+                for field in ["title", "why", "fix"] {
+                    assert!(
+                        rule[field].as_str().is_some_and(|text| text.len() > 3),
+                        "{id} {field}"
+                    );
+                }
+            }
+        }
+    }
+}
