@@ -117,8 +117,10 @@ fn judge(gate: &dyn ContentGate, input: &Input) -> GateReport {
         }
     }
     let dropped: usize = per_rule.values().map(|count| count.saturating_sub(MOST_FINDINGS)).sum();
+    // the worst first, then by place; what has none comes last
     findings.sort_by(|a, b| {
-        (b.level, &a.path, a.line, &a.rule).cmp(&(a.level, &b.path, b.line, &b.rule))
+        let key = |finding: &Finding| (finding.path.is_none(), finding.path.clone(), finding.line);
+        b.level.cmp(&a.level).then_with(|| key(a).cmp(&key(b))).then_with(|| a.rule.cmp(&b.rule))
     });
 
     let state = if blocking > 0 {
