@@ -40,6 +40,7 @@ pub(crate) fn context(task: &Task, subtask: Option<&SubtaskState>) -> Context {
         denials: 0,
         single_user: task.single_user,
         approvals: BTreeSet::new(),
+        facts: bailiwick_model::subject::SessionFacts::default(),
     }
 }
 
@@ -58,5 +59,6 @@ pub(crate) fn repository_context(
         denials: 0,
         single_user,
         approvals: BTreeSet::new(),
+        facts: bailiwick_model::subject::SessionFacts::default(),
     }
 }

@@ -32,6 +32,8 @@ struct Inner {
     freed: Notify,
     /// Held for reading while a person acts on a task beside whoever drives it.
     people: RwLock<()>,
+    /// Held from looking at what people said to recording what is said to it.
+    words: tokio::sync::Mutex<()>,
     slots: Semaphore,
 }
 
@@ -59,6 +61,7 @@ impl Engine {
                 changed: Notify::new(),
                 freed: Notify::new(),
                 people: RwLock::new(()),
+                words: tokio::sync::Mutex::new(()),
                 slots,
             }),
         }
@@ -174,6 +177,12 @@ impl Engine {
     /// Held while a person acts: what is under way is not what a crash left.
     pub(crate) async fn person_acts(&self) -> RwLockReadGuard<'_, ()> {
         self.inner.people.read().await
+    }
+
+    /// Held from looking at what people said to recording what is said to it: of two answers at
+    /// once, the second sees the first.
+    pub(crate) async fn one_at_a_time(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.inner.words.lock().await
     }
 
     /// Held while no person acts.

@@ -5,6 +5,7 @@ use bailiwick_model::action::{MergeMethod, ReviewSubmit, ReviewVerdict};
 use bailiwick_model::event::{Event, Fact, Stage, StageEnd, TaskEnd};
 use bailiwick_model::evidence::{Finding, Level};
 use bailiwick_model::id::{Oid, Person, RepoName, SubtaskKey, TaskId};
+use bailiwick_model::identity::SIMULATED_APPROVER as SIMULATED;
 use bailiwick_model::payload::{Digest, Payload};
 use bailiwick_model::subject::Role;
 use bailiwick_model::task::ApproverMode;
@@ -33,9 +34,6 @@ pub struct Answer {
     /// Whether nobody was asked (`--yes`).
     pub simulated: bool,
 }
-
-/// The name under which a simulated approver stands in the ledger.
-const SIMULATED: &str = "simulated-approver";
 
 impl Engine {
     /// Records a review. A request for changes goes back to the implementor.

@@ -15,6 +15,7 @@ mod error;
 mod estimate;
 mod gate_runner;
 mod human;
+mod identity;
 mod implement;
 mod intake;
 mod judge;

@@ -7,8 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::action::{Action, MergeMethod, ReviewVerdict};
+use crate::approval::{
+    ApprovalAnswer, ApprovalEscalated, ApprovalRequest, ApprovalUsed, ApprovalVoided, Delegation,
+};
+use crate::emergency::{Alert, Emergency, EmergencyUsed, EmergencyWord};
 use crate::evidence::{Finding, GateReport, RiskReport};
+use crate::freeze::{Freeze, Thaw};
 use crate::id::{ActionId, BranchName, Oid, Person, RepoName, SessionId, SubtaskKey, TaskId};
+use crate::identity::IdentityChange;
 use crate::outcome::Outcome;
 use crate::payload::Payload;
 use crate::plan::Plan;
@@ -237,6 +243,39 @@ pub enum Fact {
         /// Its source text.
         source: Payload,
     },
+    /// Who may use the platform changed.
+    IdentityChanged {
+        /// Who changed it.
+        by: Person,
+        /// What.
+        change: IdentityChange,
+    },
+    /// Something needs the approval of people.
+    ApprovalAsked(Box<ApprovalRequest>),
+    /// Somebody answered a request for approval.
+    ApprovalAnswered(ApprovalAnswer),
+    /// An approval was used. Recorded with the decision that it made possible.
+    ApprovalUsed(ApprovalUsed),
+    /// A request for approval is worth nothing any more.
+    ApprovalVoided(ApprovalVoided),
+    /// Nobody answered, so a further group may.
+    ApprovalEscalated(ApprovalEscalated),
+    /// Somebody lets somebody else answer in their place.
+    Delegated(Delegation),
+    /// Something is stopped at once.
+    Frozen(Freeze),
+    /// What was frozen goes on.
+    Thawed(Thaw),
+    /// An emergency was declared; it needs a second person.
+    EmergencyDeclared(Emergency),
+    /// The second person confirmed an emergency.
+    EmergencyConfirmed(EmergencyWord),
+    /// Something was done under an emergency without the usual approval.
+    EmergencyUsed(EmergencyUsed),
+    /// An emergency was ended before its time.
+    EmergencyEnded(EmergencyWord),
+    /// Something that a person should look at.
+    AlertRaised(Alert),
     /// A repository was imported or updated.
     RepositoryImported {
         /// Its name.
@@ -621,9 +660,23 @@ impl Fact {
         match self {
             Self::LedgerOpened { .. }
             | Self::PolicyLoaded { .. }
+            | Self::IdentityChanged { .. }
+            | Self::Delegated(_)
+            | Self::Frozen(_)
+            | Self::Thawed(_)
+            | Self::EmergencyDeclared(_)
+            | Self::EmergencyConfirmed(_)
+            | Self::EmergencyEnded(_)
             | Self::RepositoryImported { .. } => None,
             Self::TaskSubmitted { task } => Some(task.id),
             Self::StepTaken(step) => Some(step.task),
+            Self::ApprovalAsked(request) => request.subject.task,
+            Self::ApprovalAnswered(answer) => answer.task,
+            Self::ApprovalUsed(used) => used.task,
+            Self::ApprovalVoided(voided) => voided.task,
+            Self::ApprovalEscalated(escalated) => escalated.task,
+            Self::EmergencyUsed(used) => used.task,
+            Self::AlertRaised(alert) => alert.task,
             Self::StageStarted { task, .. }
             | Self::StageEnded { task, .. }
             | Self::PlanAccepted { task, .. }
@@ -653,6 +706,20 @@ impl Fact {
         match self {
             Self::LedgerOpened { .. } => "ledger_opened",
             Self::PolicyLoaded { .. } => "policy_loaded",
+            Self::IdentityChanged { .. } => "identity_changed",
+            Self::ApprovalAsked(_) => "approval_asked",
+            Self::ApprovalAnswered(_) => "approval_answered",
+            Self::ApprovalUsed(_) => "approval_used",
+            Self::ApprovalVoided(_) => "approval_voided",
+            Self::ApprovalEscalated(_) => "approval_escalated",
+            Self::Delegated(_) => "delegated",
+            Self::Frozen(_) => "frozen",
+            Self::Thawed(_) => "thawed",
+            Self::EmergencyDeclared(_) => "emergency_declared",
+            Self::EmergencyConfirmed(_) => "emergency_confirmed",
+            Self::EmergencyUsed(_) => "emergency_used",
+            Self::EmergencyEnded(_) => "emergency_ended",
+            Self::AlertRaised(_) => "alert_raised",
             Self::RepositoryImported { .. } => "repository_imported",
             Self::TaskSubmitted { .. } => "task_submitted",
             Self::StageStarted { .. } => "stage_started",
@@ -683,6 +750,7 @@ impl Fact {
     fn payloads(&self) -> Vec<&Payload> {
         match self {
             Self::PolicyLoaded { source, .. } => vec![source],
+            Self::ApprovalAsked(request) => request.action.payloads(),
             Self::SessionStarted { opening, .. } => vec![opening],
             Self::StepTaken(step) => {
                 step.results.iter().map(|result| &result.content).chain([&step.reply]).collect()

@@ -71,6 +71,22 @@ uuid_id!(
     /// Identifies one action, from its decision to its outcome.
     ActionId, "action id"
 );
+uuid_id!(
+    /// Identifies an API token.
+    TokenId, "token id"
+);
+uuid_id!(
+    /// Identifies a request for approval.
+    ApprovalId, "approval id"
+);
+uuid_id!(
+    /// Identifies a freeze.
+    FreezeId, "freeze id"
+);
+uuid_id!(
+    /// Identifies an emergency.
+    EmergencyId, "emergency id"
+);
 
 macro_rules! name_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $rule:literal, $max:literal, $ok:expr) => {
@@ -167,6 +183,19 @@ name_id!(
             && text
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@'))
+    }
+);
+name_id!(
+    /// A group of people, as gates of a policy name it.
+    GroupName,
+    "group name",
+    "1 to 64 lower-case letters, digits, `-` or `_`, starting with a letter or digit",
+    64,
+    |text| {
+        text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric())
+            && text
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
     }
 );
 name_id!(

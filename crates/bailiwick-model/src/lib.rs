@@ -6,10 +6,14 @@
 //! be recomputed from a recorded event, which is what makes figures and proofs repeatable.
 
 pub mod action;
+pub mod approval;
 pub mod chat;
+pub mod emergency;
 pub mod event;
 pub mod evidence;
+pub mod freeze;
 pub mod id;
+pub mod identity;
 pub mod outcome;
 pub mod path;
 pub mod payload;

@@ -1,6 +1,6 @@
 //! Who acts, and in what circumstances: the inputs of a decision besides the action itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -116,4 +116,64 @@ pub struct Context {
     pub single_user: bool,
     /// Approvals in force for exactly this action, by group.
     pub approvals: BTreeSet<String>,
+    /// What is known of the session and its circumstances beyond that.
+    #[serde(default, skip_serializing_if = "SessionFacts::is_empty")]
+    pub facts: SessionFacts,
+}
+
+/// Where a label of a session came from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TaintOrigin {
+    /// The label.
+    pub taint: Taint,
+    /// What was read, such as `read src/lib.rs` or `task text`.
+    pub from: String,
+}
+
+/// Facts of a session, computed by the platform. Empty where there is no session to speak of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionFacts {
+    /// The groups of the human for whom it is done.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups: BTreeSet<String>,
+    /// Where the labels came from, the first of each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<TaintOrigin>,
+    /// The hosts that the session connected to before.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub hosts: BTreeSet<String>,
+    /// How many branches were pushed in the last hour on behalf of the same human.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub pushes_last_hour: u32,
+    /// How often each rule denied something in this session.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub denied_by: BTreeMap<String, u32>,
+    /// The risk of the change, once it is scored: 0 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub risk: Option<u32>,
+    /// How many approvals were granted for this task before.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub approvals_before: u32,
+    /// When it is decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<crate::Timestamp>,
+    /// The tree of the workspace that commands run in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tree: Option<crate::id::Oid>,
+    /// Whether the workspace was changed since that tree was taken.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tree_changed: bool,
+}
+
+impl SessionFacts {
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

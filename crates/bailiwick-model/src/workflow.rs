@@ -311,6 +311,7 @@ impl Fact {
             | Self::SessionStarted { subtask, .. }
             | Self::SessionEnded { subtask, .. } => subtask.as_ref(),
             Self::StepTaken(step) => step.subtask.as_ref(),
+            Self::ApprovalAsked(request) => request.subject.subtask.as_ref(),
             Self::SubtaskPrepared { subtask, .. }
             | Self::CandidateCommitted { subtask, .. }
             | Self::GateReported { subtask, .. }
@@ -326,6 +327,19 @@ impl Fact {
             | Self::Merged { subtask, .. } => Some(subtask),
             Self::LedgerOpened { .. }
             | Self::PolicyLoaded { .. }
+            | Self::IdentityChanged { .. }
+            | Self::ApprovalAnswered(_)
+            | Self::ApprovalUsed(_)
+            | Self::ApprovalVoided(_)
+            | Self::ApprovalEscalated(_)
+            | Self::Delegated(_)
+            | Self::Frozen(_)
+            | Self::Thawed(_)
+            | Self::EmergencyDeclared(_)
+            | Self::EmergencyConfirmed(_)
+            | Self::EmergencyUsed(_)
+            | Self::EmergencyEnded(_)
+            | Self::AlertRaised(_)
             | Self::RepositoryImported { .. }
             | Self::TaskSubmitted { .. }
             | Self::PlanAccepted { .. }

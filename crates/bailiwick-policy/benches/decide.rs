@@ -35,6 +35,7 @@ fn context() -> Context {
         denials: 0,
         single_user: false,
         approvals: BTreeSet::new(),
+        facts: bailiwick_model::subject::SessionFacts::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use bailiwick_model::action::{Action, Purpose, ReadMode, ReviewVerdict, WriteMode};
 use bailiwick_model::id::{BranchName, Person, RepoName};
 use bailiwick_model::steering::is_protected;
-use bailiwick_model::subject::{Context, Role, Subject};
+use bailiwick_model::subject::{Context, Role, Subject, Taint};
 use cedar_policy::{
     Context as CedarContext, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request,
     RestrictedExpression,
@@ -111,7 +111,36 @@ fn common(context: &Context) -> Result<Pairs, String> {
         pair("budget_left", long(context.budget_left.0)),
         pair("single_user", flag(context.single_user)),
         pair("approvals", strings(&context.approvals)),
+        pair("facts", facts(context)?),
     ])
+}
+
+/// How often a rule denies in a session before what it is about is closed.
+const CLOSED_AFTER: u32 = 3;
+
+fn facts(context: &Context) -> Result<RestrictedExpression, String> {
+    let facts = &context.facts;
+    let at = facts.at.unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC);
+    let closed = facts.denied_by.iter().filter(|(_, times)| **times >= CLOSED_AFTER);
+    let origins: Vec<String> = facts.origins.iter().map(|origin| origin.from.clone()).collect();
+    let mut pairs = vec![
+        pair("groups", strings(&facts.groups)),
+        pair("read_untrusted", flag(!context.taint.is_empty())),
+        pair("read_secret", flag(context.taint.contains(&Taint::Secret))),
+        pair("origins", strings(&origins)),
+        pair("hosts", strings(&facts.hosts)),
+        pair("pushes_last_hour", long(u64::from(facts.pushes_last_hour))),
+        pair("rules_that_denied", long(u64::try_from(facts.denied_by.len()).unwrap_or(u64::MAX))),
+        pair("closed", strings(closed.map(|(rule, _)| rule))),
+        pair("approvals_before", long(u64::from(facts.approvals_before))),
+        pair("hour", RestrictedExpression::new_long(i64::from(at.hour()))),
+        pair("weekday", {
+            let day = at.weekday().to_monday_one_offset();
+            RestrictedExpression::new_long(i64::from(day))
+        }),
+    ];
+    pairs.extend(facts.risk.map(|risk| pair("risk", long(u64::from(risk)))));
+    RestrictedExpression::new_record(pairs).map_err(|error| error.to_string())
 }
 
 fn command_facts(

@@ -41,6 +41,7 @@ mod harness {
             denials: 0,
             single_user: false,
             approvals: BTreeSet::new(),
+            facts: bailiwick_model::subject::SessionFacts::default(),
         };
         set.decide(&subject, &Action::Command(command(argv)), &context)
     }

@@ -58,6 +58,7 @@ fn decision() -> Event {
             denials: 0,
             single_user: true,
             approvals: Default::default(),
+            facts: bailiwick_model::subject::SessionFacts::default(),
         },
         action: Action::FileRead(FileRead {
             path: WorkPath::parse("src/lib.rs").unwrap(),

@@ -22,6 +22,7 @@ mod row;
 
 mod append;
 mod budget;
+mod people;
 mod writer;
 
 mod read;
@@ -33,6 +34,7 @@ pub mod fault;
 pub use error::StoreError;
 pub use fault::crash_point;
 pub use integrity::Problem;
+pub use people::People;
 pub use read::Query;
 pub use store::{OpenLedger, Store, StoreConfig};
 pub use subscription::Subscription;

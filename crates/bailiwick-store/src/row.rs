@@ -93,6 +93,8 @@ fn cost_of(outcome: &Outcome) -> Option<MicroUsd> {
 pub(crate) struct Draft {
     pub(crate) columns: Columns,
     pub(crate) money: Money,
+    /// The event, when it is about what people said.
+    pub(crate) people: Option<Event>,
     salt: Salt,
     json: String,
 }
@@ -113,6 +115,7 @@ impl Draft {
         Ok(Self {
             columns: Columns::of(event),
             money: Money::of(event),
+            people: crate::people::concerns(event).then(|| event.clone()),
             salt: Salt::from_bytes(salt),
             json,
         })

@@ -17,6 +17,7 @@ use crate::integrity::{self, Problem};
 use crate::ledger_files::LedgerFiles;
 use crate::lock::Lock;
 use crate::migrate::migrate;
+use crate::people::PeopleBook;
 use crate::read::Readers;
 use crate::writer::Writer;
 
@@ -57,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) readers: Arc<Readers>,
     pub(crate) ledger: Arc<LedgerFiles>,
     pub(crate) budgets: Arc<Budgets>,
+    pub(crate) people: Arc<PeopleBook>,
     pub(crate) head: watch::Receiver<TreeHead>,
     pub(crate) faults: FaultPlan,
     dir: PathBuf,
@@ -107,6 +109,7 @@ impl Store {
         let readers = Arc::new(Readers::new(path, checked.problems));
         readers.with(|connection| ledger.catch_up(connection, checked.tree.size()))?;
         let budgets = Arc::new(readers.with(Budgets::rebuild)?);
+        let people = Arc::new(readers.with(PeopleBook::rebuild)?);
         let (head_sender, head) = watch::channel(checked.tree.head());
         let writer = Writer::start(
             connection,
@@ -114,10 +117,12 @@ impl Store {
             checked.last_at,
             head_sender,
             Arc::clone(&budgets),
+            Arc::clone(&people),
             faults.clone(),
         )?;
         let ledger = Arc::new(ledger);
-        let inner = Inner { writer, readers, ledger, budgets, head, faults, dir, _lock: lock };
+        let inner =
+            Inner { writer, readers, ledger, budgets, people, head, faults, dir, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
 

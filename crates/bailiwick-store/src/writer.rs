@@ -4,6 +4,7 @@ use std::thread::JoinHandle;
 
 use bailiwick_ledger::{Tree, TreeHead};
 use bailiwick_model::Timestamp;
+use bailiwick_model::event::Entry;
 use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -11,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::budget::Budgets;
 use crate::error::StoreError;
 use crate::fault::FaultPlan;
+use crate::people::PeopleBook;
 use crate::row::{Draft, insert};
 
 /// How many appends may wait; who comes after waits to be let in.
@@ -40,10 +42,11 @@ impl Writer {
         last_at: Timestamp,
         head: watch::Sender<TreeHead>,
         budgets: Arc<Budgets>,
+        people: Arc<PeopleBook>,
         faults: FaultPlan,
     ) -> Result<Self, StoreError> {
         let (sender, waiting) = mpsc::channel(WAITING);
-        let log = Log { connection, tree, last_at, head, budgets };
+        let log = Log { connection, tree, last_at, head, budgets, people };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || run(log, waiting, &faults))
@@ -84,6 +87,7 @@ struct Log {
     last_at: Timestamp,
     head: watch::Sender<TreeHead>,
     budgets: Arc<Budgets>,
+    people: Arc<PeopleBook>,
 }
 
 fn run(mut log: Log, mut waiting: mpsc::Receiver<Append>, faults: &FaultPlan) {
@@ -206,8 +210,13 @@ impl Log {
         let head = tree.head();
         self.tree = tree;
         self.last_at = at;
-        for draft in appends.iter().flat_map(|append| &append.drafts) {
-            self.budgets.note(draft.money);
+        for (append, first) in appends.iter().zip(&firsts) {
+            for (seq, draft) in (*first..).zip(&append.drafts) {
+                self.budgets.note(draft.money);
+                if let Some(event) = &draft.people {
+                    self.people.note(&Entry { seq, at, event: event.clone() });
+                }
+            }
         }
         self.head.send_replace(head);
         Ok(firsts)

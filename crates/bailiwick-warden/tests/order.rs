@@ -128,6 +128,7 @@ mod order {
             denials: 0,
             single_user: false,
             approvals: BTreeSet::new(),
+            facts: bailiwick_model::subject::SessionFacts::default(),
         }
     }
 

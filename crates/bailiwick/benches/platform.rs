@@ -144,6 +144,7 @@ async fn act(warden: &Warden) -> Result<()> {
         denials: 0,
         single_user: false,
         approvals: BTreeSet::new(),
+        facts: bailiwick_model::subject::SessionFacts::default(),
     };
     let call =
         ToolCall { tool: "finish".to_owned(), arguments: Payload::from("{\"summary\":\"x\"}") };

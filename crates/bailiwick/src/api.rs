@@ -1,12 +1,13 @@
 //! The HTTP API, and git over HTTP.
 //!
-//! Everything but `/healthz` needs the token: `Authorization: Bearer …`, or for git the password
-//! of basic authentication. Errors have one shape:
+//! Everything but `/healthz` needs a token: `Authorization: Bearer …`, or for git the password
+//! of basic authentication. Whose token it is says who asks, and their roles say what they may. Errors have one shape:
 //! `{"error": {"code", "message", "hint", "rules"}}`.
 
 mod auth;
 mod error;
 mod git;
+mod identity;
 mod routes;
 mod stream;
 
@@ -31,7 +32,11 @@ const MAX_BODY: usize = 512 * 1024;
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) config: Arc<Config>,
+    /// The token of whoever holds the data directory.
     pub(crate) token: Arc<str>,
+    /// The name they go by while nobody has an account. Who makes a request is its [`Caller`].
+    ///
+    /// [`Caller`]: bailiwick_model::identity::Caller
     pub(crate) person: Person,
     /// Tasks for the workers to take up.
     pub(crate) queue: UnboundedSender<bailiwick_model::id::TaskId>,
@@ -62,6 +67,11 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/repositories/{repo}/pulls/{number}/reviews", post(routes::review_change))
         .route("/repositories/{repo}/pulls/{number}/merge", post(routes::merge_change))
         .route("/ledger", get(routes::ledger))
+        .route("/whoami", get(identity::whoami))
+        .route("/identity", get(identity::show))
+        .route("/identity/changes", post(identity::change))
+        .route("/tokens", get(identity::list_tokens).post(identity::create_token))
+        .route("/tokens/{token}/revoke", post(identity::revoke_token))
         .layer(DefaultBodyLimit::max(MAX_BODY));
     let git = Router::new()
         .route("/{repo}/info/refs", get(git::advertise))
@@ -72,7 +82,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .nest("/api/v1", api)
         .nest("/git", git)
         .fallback(error::not_found)
-        .layer(middleware::from_fn_with_state(shared.clone(), auth::require_token))
+        .layer(middleware::from_fn_with_state(shared.clone(), auth::require_caller))
         .route("/healthz", get(|| async { "ok\n" }))
         .with_state(shared)
 }

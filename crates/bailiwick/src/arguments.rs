@@ -1,10 +1,17 @@
 //! The command line.
 
+mod operation;
+mod people;
+
 use std::path::PathBuf;
 
 use bailiwick_model::action::MergeMethod;
 use bailiwick_model::id::{BranchName, Person, RepoName};
+use bailiwick_model::identity::Operation;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use operation::operation;
+pub(crate) use people::{GroupVerb, TokenVerb, UserVerb};
 
 /// From a task to a merged pull request, governed.
 #[derive(Debug, Parser)]
@@ -16,7 +23,7 @@ pub(crate) struct Arguments {
     pub(crate) verb: Verb,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
     /// Configuration file (default: bailiwick.toml here, if there is one).
     #[arg(long, global = true, value_name = "FILE")]
@@ -30,6 +37,12 @@ pub(crate) struct Common {
     /// The person who acts (default: `platform.person`, or the user name).
     #[arg(long = "as", global = true, value_name = "PERSON")]
     pub(crate) person: Option<Person>,
+    /// A server to speak to instead of the data directory; needs a token in `BAILIWICK_TOKEN`.
+    #[arg(long, global = true, value_name = "URL", env = crate::data_dir::SERVER_VARIABLE)]
+    pub(crate) server: Option<String>,
+    /// What the command asks of the platform.
+    #[arg(skip)]
+    pub(crate) operation: Option<Operation>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,6 +76,17 @@ pub(crate) enum Verb {
     /// The configuration: check, schema.
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Accounts: list, add, roles, disable, enable.
+    #[command(subcommand)]
+    User(UserVerb),
+    /// Groups of people: list, add, remove, join, leave.
+    #[command(subcommand)]
+    Group(GroupVerb),
+    /// API tokens: create, list, revoke.
+    #[command(subcommand)]
+    Token(TokenVerb),
+    /// Who you are here, and what you may do.
+    Whoami,
     /// What works on this machine, and how to get what does not.
     Doctor,
 }

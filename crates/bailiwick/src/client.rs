@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::command::Told;
 use crate::data_dir::{DataDir, ServerInfo};
+use crate::identity::TOKEN_VARIABLE;
 
 /// A running server.
 #[derive(Debug, Clone)]
@@ -20,15 +21,34 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
+    /// The server of a data directory: with the token of whoever holds it, or the one given.
     pub(crate) fn new(dir: &DataDir, server: &ServerInfo) -> Result<Self> {
-        // The server of the same data directory is on this machine: no proxy comes between.
+        let token = match given_token() {
+            Some(token) => token,
+            None => dir.token()?,
+        };
+        Self::at(&server.url, token)
+    }
+
+    /// A server by its address, with the token given.
+    pub(crate) fn elsewhere(url: &str) -> Result<Self> {
+        let token = given_token().ok_or_else(|| Told {
+            code: "auth.token_required".to_owned(),
+            message: "a server elsewhere needs a token".to_owned(),
+            hint: format!("put one into {TOKEN_VARIABLE}; `bailiwick token create` makes one"),
+        })?;
+        Self::at(url.trim_end_matches('/'), token)
+    }
+
+    fn at(url: &str, token: String) -> Result<Self> {
+        // No proxy comes between: the token is for the server alone.
         let client = Client::builder()
             .tls_backend_preconfigured(no_trust()?)
             .no_proxy()
             .connect_timeout(Duration::from_secs(5))
             .build()
             .context("cannot prepare an HTTP client")?;
-        Ok(Self { client, url: server.url.clone(), token: dir.token()? })
+        Ok(Self { client, url: url.to_owned(), token })
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
@@ -68,6 +88,10 @@ impl Remote {
         }
         Err(told(status, &bytes).into())
     }
+}
+
+fn given_token() -> Option<String> {
+    std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty())
 }
 
 fn told(status: StatusCode, bytes: &[u8]) -> Told {

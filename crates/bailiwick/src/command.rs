@@ -4,6 +4,7 @@ mod config;
 mod doctor;
 mod gate;
 mod ledger;
+mod people;
 mod policy;
 mod pr;
 mod repo;
@@ -126,7 +127,8 @@ fn start(arguments: Arguments) -> Result<Done> {
     runtime.block_on(Box::pin(dispatch(arguments)))
 }
 
-async fn dispatch(arguments: Arguments) -> Result<Done> {
+async fn dispatch(mut arguments: Arguments) -> Result<Done> {
+    arguments.common.operation = crate::arguments::operation(&arguments.verb);
     let common = &arguments.common;
     match arguments.verb {
         Verb::Demo(demo) => Box::pin(crate::demo::run(common, &demo)).await,
@@ -139,6 +141,10 @@ async fn dispatch(arguments: Arguments) -> Result<Done> {
         Verb::Ledger(verb) => Box::pin(ledger::run(common, verb)).await,
         Verb::Policy(verb) => Box::pin(policy::run(common, verb)).await,
         Verb::Gate(verb) => gate::run(common, &verb),
+        Verb::User(verb) => Box::pin(people::user(common, verb)).await,
+        Verb::Group(verb) => Box::pin(people::group(common, verb)).await,
+        Verb::Token(verb) => Box::pin(people::token(common, verb)).await,
+        Verb::Whoami => Box::pin(people::whoami(common)).await,
         Verb::Config(verb) => config::run(common, &verb),
         Verb::Doctor => Box::pin(doctor::run(common)).await,
     }

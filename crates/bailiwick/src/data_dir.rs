@@ -14,6 +14,9 @@ use anyhow::{Context as _, Result, bail};
 /// The name of the environment variable that names the data directory.
 pub(crate) const DATA_VARIABLE: &str = "BAILIWICK_DATA";
 
+/// The name of the environment variable that names a server to speak to.
+pub(crate) const SERVER_VARIABLE: &str = "BAILIWICK_SERVER";
+
 /// A data directory.
 #[derive(Debug, Clone)]
 pub(crate) struct DataDir {

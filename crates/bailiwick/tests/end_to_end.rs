@@ -8,6 +8,7 @@ mod harness;
 mod end_to_end {
     mod demo;
     mod intake;
+    mod people;
     mod review;
     mod run;
     mod serve;

@@ -164,6 +164,7 @@ impl Script {
                 denials: 0,
                 single_user: true,
                 approvals: BTreeSet::new(),
+                facts: bailiwick_model::subject::SessionFacts::default(),
             },
             provider: "scripted".into(),
             model: self.model_name.clone(),

@@ -79,6 +79,7 @@ pub(crate) fn context() -> Context {
         denials: 0,
         single_user: true,
         approvals: Default::default(),
+        facts: bailiwick_model::subject::SessionFacts::default(),
     }
 }
 

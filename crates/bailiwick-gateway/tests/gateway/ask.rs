@@ -226,6 +226,7 @@ async fn perform_under(
         denials: 0,
         single_user: false,
         approvals: BTreeSet::new(),
+        facts: bailiwick_model::subject::SessionFacts::default(),
     };
     let key = match gateway.credential(&call.provider) {
         Some(used) => Some(

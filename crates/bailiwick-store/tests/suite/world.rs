@@ -182,6 +182,7 @@ fn decided(task: TaskId, id: ActionId, action: Action, decision: Verdict) -> Eve
             denials: 0,
             single_user: true,
             approvals: Default::default(),
+            facts: bailiwick_model::subject::SessionFacts::default(),
         },
         action,
         decision,

@@ -1,37 +1,114 @@
-//! The token.
+//! Who asks, and whether they may: every route has an operation in one table, and every operation
+//! its roles ([`Operation::roles`]).
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use bailiwick_model::identity::{Caller, Operation, Proof};
 use base64::Engine as _;
 
 use super::Shared;
 use super::error::ApiError;
+use crate::identity::{self, Refused};
 
-/// Lets a request through that has the token; everything else is told how to get it.
-pub(super) async fn require_token(
+/// What each route is. A route that is not here is refused to everybody.
+pub(super) const ROUTES: &[(&str, &str, Operation)] = &[
+    ("GET", "/api/v1/whoami", Operation::WhoAmI),
+    ("GET", "/api/v1/tasks", Operation::TaskRead),
+    ("POST", "/api/v1/tasks", Operation::TaskCreate),
+    ("GET", "/api/v1/tasks/{task}", Operation::TaskRead),
+    ("GET", "/api/v1/tasks/{task}/events", Operation::TaskRead),
+    ("POST", "/api/v1/tasks/{task}/cancel", Operation::TaskControl),
+    ("POST", "/api/v1/tasks/{task}/retry", Operation::TaskControl),
+    ("GET", "/api/v1/repositories", Operation::RepoRead),
+    ("POST", "/api/v1/repositories", Operation::RepoImport),
+    ("GET", "/api/v1/repositories/{repo}/pulls", Operation::ChangeRead),
+    ("GET", "/api/v1/repositories/{repo}/pulls/{number}", Operation::ChangeRead),
+    ("POST", "/api/v1/repositories/{repo}/pulls/{number}/reviews", Operation::ChangeReview),
+    ("POST", "/api/v1/repositories/{repo}/pulls/{number}/merge", Operation::ChangeMerge),
+    ("GET", "/api/v1/ledger", Operation::LedgerRead),
+    ("GET", "/api/v1/identity", Operation::IdentityRead),
+    ("POST", "/api/v1/identity/changes", Operation::IdentityWrite),
+    ("GET", "/api/v1/tokens", Operation::OwnTokens),
+    ("POST", "/api/v1/tokens", Operation::OwnTokens),
+    ("POST", "/api/v1/tokens/{token}/revoke", Operation::OwnTokens),
+    ("GET", "/git/{repo}/info/refs", Operation::GitFetch),
+    ("POST", "/git/{repo}/git-upload-pack", Operation::GitFetch),
+    ("POST", "/git/{repo}/git-receive-pack", Operation::GitPush),
+];
+
+fn operation_of(method: &Method, path: &str) -> Option<Operation> {
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    ROUTES.iter().find(|(verb, route, _)| *verb == method && *route == path).map(|row| row.2)
+}
+
+/// Lets a request through whose caller is known and may do what it asks for. The handlers find the
+/// [`Caller`] among the request's extensions.
+pub(super) async fn require_caller(
     State(shared): State<Shared>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    if presented(request.headers())
-        .is_some_and(|token| same(token.as_bytes(), shared.token.as_bytes()))
-    {
-        return next.run(request).await;
+    let caller = match caller(&shared, request.headers()) {
+        Ok(caller) => caller,
+        Err(refused) => return refuse(refused),
+    };
+    // Without a matched route there is nothing but the answer that there is nothing.
+    if let Some(path) = request.extensions().get::<MatchedPath>() {
+        let Some(operation) = operation_of(request.method(), path.as_str()) else {
+            return unknown(request.method(), path.as_str()).into_response();
+        };
+        if let Err(refused) = caller.check(operation) {
+            return ApiError::new(
+                StatusCode::FORBIDDEN,
+                refused.code,
+                &refused.message,
+                &refused.hint,
+            )
+            .into_response();
+        }
     }
-    let mut response = ApiError::new(
-        StatusCode::UNAUTHORIZED,
-        "auth.token_required",
-        "this needs the platform's token",
-        "send `Authorization: Bearer TOKEN`, or for git use the token as the password; it stands in keys/api.token of the data directory",
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}
+
+fn unknown(method: &Method, path: &str) -> ApiError {
+    let known = ROUTES.iter().any(|(_, route, _)| *route == path);
+    if known {
+        return ApiError::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "http.method",
+            &format!("`{method}` is not for this address"),
+            "docs/api.md lists what there is",
+        );
+    }
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "identity.operation_unknown",
+        "nothing says who may use this address, so nobody may",
+        "this is a fault of the program: the route lacks its line in the table of operations",
     )
-    .into_response();
+}
+
+fn refuse(refused: Refused) -> Response {
+    let error =
+        ApiError::new(StatusCode::UNAUTHORIZED, refused.code(), refused.message(), refused.hint());
+    let mut response = error.into_response();
     response.headers_mut().insert(
         header::WWW_AUTHENTICATE,
         HeaderValue::from_static("Basic realm=\"bailiwick\", Bearer"),
     );
     response
+}
+
+fn caller(shared: &Shared, headers: &HeaderMap) -> Result<Caller, Refused> {
+    let token = presented(headers).ok_or(Refused::Malformed)?;
+    let store = &shared.engine.parts().store;
+    if same(token.as_bytes(), shared.token.as_bytes()) {
+        return identity::holder(store, &shared.person, Proof::Owner);
+    }
+    identity::authenticate(store, &token)
 }
 
 fn presented(headers: &HeaderMap) -> Option<String> {
@@ -51,4 +128,38 @@ fn presented(headers: &HeaderMap) -> Option<String> {
 /// Compares without telling by its time how much is right.
 fn same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).fold(0, |seen, (a, b)| seen | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the end-to-end test asks for in each role; a route that is not in it is not tested.
+    const TABLE: &str = include_str!("../../tests/end_to_end/roles.toml");
+
+    #[test]
+    fn every_route_stands_in_the_table_that_is_tested_with_the_roles_it_has() {
+        let table: toml::Table = TABLE.parse().unwrap();
+        let mut tested: Vec<(String, String, Vec<String>)> = table["route"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| {
+                let text = |key: &str| row[key].as_str().unwrap().to_owned();
+                let roles = row["roles"].as_array().unwrap();
+                let roles = roles.iter().map(|role| role.as_str().unwrap().to_owned()).collect();
+                (text("method"), text("route"), roles)
+            })
+            .collect();
+        let mut known: Vec<(String, String, Vec<String>)> = ROUTES
+            .iter()
+            .map(|(method, route, operation)| {
+                let roles = operation.roles().iter().map(|role| role.name().to_owned()).collect();
+                ((*method).to_owned(), (*route).to_owned(), roles)
+            })
+            .collect();
+        tested.sort();
+        known.sort();
+        assert_eq!(tested, known);
+    }
 }

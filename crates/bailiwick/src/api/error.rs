@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use bailiwick_engine::EngineError;
 use serde_json::json;
 
+use crate::command::Told;
+
 /// An error as a client sees it: a safe sentence and a stable code.
 #[derive(Debug)]
 pub(crate) struct ApiError {
@@ -41,6 +43,22 @@ impl IntoResponse for ApiError {
             "rules": self.rules,
         }});
         (self.status, Json(body)).into_response()
+    }
+}
+
+impl From<Told> for ApiError {
+    fn from(told: Told) -> Self {
+        let status = match told.code.as_str() {
+            code if code.starts_with("identity.") || code.starts_with("freeze.") => {
+                StatusCode::FORBIDDEN
+            }
+            code if code.ends_with(".unknown") => StatusCode::NOT_FOUND,
+            "ledger.unwritable" => StatusCode::SERVICE_UNAVAILABLE,
+            "machine.failed" | "store.unreadable" => StatusCode::INTERNAL_SERVER_ERROR,
+            "name.invalid" => StatusCode::UNPROCESSABLE_ENTITY,
+            _ => StatusCode::CONFLICT,
+        };
+        Self::new(status, &told.code, &told.message, &told.hint)
     }
 }
 

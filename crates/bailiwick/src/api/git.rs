@@ -1,5 +1,6 @@
 //! Git over HTTP: stock clients clone and push; every ref of a push is decided first.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -7,6 +8,7 @@ use axum::response::Response;
 use bailiwick_forge::{BodyEncoding, ForgeError, GitHttp, PushLimits, Wanted};
 use bailiwick_git::Service;
 use bailiwick_model::id::RepoName;
+use bailiwick_model::identity::Caller;
 use bailiwick_model::subject::{Context, Role, Subject};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_warden::ActError;
@@ -98,6 +100,7 @@ pub(super) async fn upload_pack(
 
 pub(super) async fn receive_pack(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -115,7 +118,7 @@ pub(super) async fn receive_pack(
         Wanted::Branch(action) => {
             let subject = Subject {
                 role: Role::Human,
-                on_behalf_of: shared.person.clone(),
+                on_behalf_of: caller.person.clone(),
                 task: None,
                 subtask: None,
                 session: None,
@@ -135,6 +138,7 @@ pub(super) async fn receive_pack(
                 denials: 0,
                 single_user: shared.config.platform.single_user,
                 approvals: BTreeSet::new(),
+                facts: bailiwick_model::subject::SessionFacts::default(),
             };
             let warden = &shared.engine.parts().warden;
             let done = warden

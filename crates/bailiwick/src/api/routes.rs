@@ -1,11 +1,12 @@
 //! The handlers: each parses, asks the platform, answers.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use bailiwick_engine::ChangeView;
 use bailiwick_model::id::RepoName;
+use bailiwick_model::identity::Caller;
 use bailiwick_model::task::{ApproverMode, Source};
 use bailiwick_model::workflow::TaskState;
 use serde::Deserialize;
@@ -19,10 +20,10 @@ use crate::operations::{
     RepositoryLine, ReviewParams, TaskDefaults, TaskLine,
 };
 
-type Answered<T> = Result<Json<T>, ApiError>;
+pub(super) type Answered<T> = Result<Json<T>, ApiError>;
 
 /// Parses a body, so that a mistake in it gets our error shape and names the field.
-fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| {
         ApiError::bad_request(
             "http.bad_body",
@@ -57,6 +58,7 @@ pub(super) async fn list_tasks(
 
 pub(super) async fn create_task(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<CreateTaskResponse>), ApiError> {
     let params: CreateTaskParams = parse(&body)?;
@@ -73,7 +75,7 @@ pub(super) async fn create_task(
         provider: provider.name,
         model,
     };
-    let created = operations::create_task(&shared.engine, &shared.person, params, defaults).await?;
+    let created = operations::create_task(&shared.engine, &caller.person, params, defaults).await?;
     shared.enqueue(created.id);
     Ok((StatusCode::CREATED, Json(created)))
 }
@@ -95,22 +97,24 @@ struct CancelParams {
 
 pub(super) async fn cancel_task(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     Path(task): Path<String>,
     body: Bytes,
 ) -> Answered<TaskState> {
     let params: CancelParams =
         if body.is_empty() { CancelParams::default() } else { parse(&body)? };
     let id = operations::find_task(&shared.engine, &task).await?;
-    shared.engine.cancel(id, &shared.person, &params.reason).await?;
+    shared.engine.cancel(id, &caller.person, &params.reason).await?;
     Ok(Json(shared.engine.state(id).await?))
 }
 
 pub(super) async fn retry_task(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     Path(task): Path<String>,
 ) -> Answered<TaskState> {
     let id = operations::find_task(&shared.engine, &task).await?;
-    shared.engine.retry(id, &shared.person).await?;
+    shared.engine.retry(id, &caller.person).await?;
     shared.enqueue(id);
     Ok(Json(shared.engine.state(id).await?))
 }
@@ -123,10 +127,11 @@ pub(super) async fn list_repositories(
 
 pub(super) async fn import_repository(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<RepositoryLine>), ApiError> {
     let params: ImportParams = parse(&body)?;
-    let line = operations::import(&shared.engine, &shared.person, params).await?;
+    let line = operations::import(&shared.engine, &caller.person, params).await?;
     Ok((StatusCode::CREATED, Json(line)))
 }
 
@@ -146,23 +151,25 @@ pub(super) async fn show_change(
 
 pub(super) async fn review_change(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     Path((name, number)): Path<(String, u64)>,
     body: Bytes,
 ) -> Answered<ChangeView> {
     let params: ReviewParams = parse(&body)?;
     let name = repo(&name)?;
-    operations::review(&shared.engine, &shared.person, &name, number, params).await?;
+    operations::review(&shared.engine, &caller.person, &name, number, params).await?;
     Ok(Json(operations::change(&shared.engine, &name, number).await?))
 }
 
 pub(super) async fn merge_change(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     Path((name, number)): Path<(String, u64)>,
     body: Bytes,
 ) -> Answered<TaskState> {
     let params: MergeParams = if body.is_empty() { MergeParams::default() } else { parse(&body)? };
     let id =
-        shared.engine.request_merge(&repo(&name)?, number, &shared.person, params.method).await?;
+        shared.engine.request_merge(&repo(&name)?, number, &caller.person, params.method).await?;
     shared.enqueue(id);
     Ok(Json(shared.engine.state(id).await?))
 }

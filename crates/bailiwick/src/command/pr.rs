@@ -134,9 +134,11 @@ async fn answer(
     };
     let params = ReviewParams { verdict, head, body: review.message };
     match session {
-        Session::Local { platform, person } => {
+        Session::Local { platform, caller } => {
             let engine = &platform.engine;
-            operations::review(engine, person, &repo, number, params).await.map_err(Told::from)?;
+            operations::review(engine, &caller.person, &repo, number, params)
+                .await
+                .map_err(Told::from)?;
             if verdict != ReviewVerdict::Approve {
                 let (state, _) = engine.change_owner(&repo, number).await.map_err(Told::from)?;
                 engine.drive(state.id()).await.map_err(Told::from)?;
@@ -159,10 +161,10 @@ async fn merge(
 ) -> Result<Done> {
     let repo = repository(session, change.repo).await?;
     let state: TaskState = match session {
-        Session::Local { platform, person } => {
+        Session::Local { platform, caller } => {
             let engine = &platform.engine;
             let id = engine
-                .request_merge(&repo, change.number, person, method)
+                .request_merge(&repo, change.number, &caller.person, method)
                 .await
                 .map_err(Told::from)?;
             engine.drive(id).await.map_err(Told::from)?;

@@ -21,8 +21,8 @@ pub(crate) async fn run(common: &Common, verb: RepoVerb) -> Result<Done> {
                 .with_context(|| format!("cannot open `{}`", path.display()))?;
             let params = ImportParams { path, name, branch };
             vec![match &session {
-                Session::Local { platform, person } => {
-                    operations::import(&platform.engine, person, params)
+                Session::Local { platform, caller } => {
+                    operations::import(&platform.engine, &caller.person, params)
                         .await
                         .map_err(Told::from)?
                 }

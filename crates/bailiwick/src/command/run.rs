@@ -10,6 +10,7 @@ use bailiwick_model::action::{MergeMethod, ReviewVerdict};
 use bailiwick_model::event::{Stage, TaskEnd};
 use bailiwick_model::evidence::GateState;
 use bailiwick_model::id::{Person, RepoName, TaskId};
+use bailiwick_model::identity::Operation;
 use bailiwick_model::plan::Check;
 use bailiwick_model::task::{ApproverMode, MicroUsd, Source};
 use bailiwick_model::workflow::{Refusal, SubtaskState, TaskState};
@@ -163,13 +164,17 @@ pub(crate) async fn run(common: &Common, arguments: &RunArguments) -> Result<Don
             }
             Ok(Done::Yes)
         }
-        Session::Local { platform, person } => {
-            let approval = match (arguments.yes, arguments.no_wait || !terminal::can_ask()) {
+        Session::Local { platform, caller } => {
+            let person = &caller.person;
+            // Whoever may not review is not asked to.
+            let reviews = caller.check(Operation::ChangeReview).is_ok();
+            let stops = arguments.no_wait || !terminal::can_ask() || !reviews;
+            let approval = match (arguments.yes, stops) {
                 (true, _) => Approval::Simulated,
                 (false, true) => Approval::Stop,
                 (false, false) => Approval::Ask,
             };
-            let repo = the_repo(&platform.engine, &person, arguments, path).await?;
+            let repo = the_repo(&platform.engine, person, arguments, path).await?;
             let defaults = TaskDefaults {
                 single_user: config.platform.single_user,
                 approver: if arguments.yes { ApproverMode::Simulated } else { ApproverMode::Human },
@@ -180,7 +185,7 @@ pub(crate) async fn run(common: &Common, arguments: &RunArguments) -> Result<Don
                 model: route.1,
             };
             let outcome =
-                submit_and_follow(common, &platform, &person, params(repo), defaults, approval)
+                submit_and_follow(common, &platform, person, params(repo), defaults, approval)
                     .await?;
             finish(common, &outcome)
         }

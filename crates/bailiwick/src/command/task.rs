@@ -38,10 +38,10 @@ pub(crate) async fn run(common: &Common, verb: TaskVerb) -> Result<Done> {
         TaskVerb::Logs { task, follow } => logs(common, &session, &task.id, follow).await,
         TaskVerb::Cancel { task, reason } => {
             let state: TaskState = match &session {
-                Session::Local { platform, person } => {
+                Session::Local { platform, caller } => {
                     let engine = &platform.engine;
                     let id = operations::find_task(engine, &task.id).await.map_err(Told::from)?;
-                    engine.cancel(id, person, &reason).await.map_err(Told::from)?;
+                    engine.cancel(id, &caller.person, &reason).await.map_err(Told::from)?;
                     engine.state(id).await.map_err(Told::from)?
                 }
                 Session::Remote(remote) => {
@@ -115,11 +115,11 @@ async fn logs(common: &Common, session: &Session, task: &str, follow: bool) -> R
 
 async fn go_on(common: &Common, session: &Session, task: &str, retry: bool) -> Result<Done> {
     match session {
-        Session::Local { platform, person } => {
+        Session::Local { platform, caller } => {
             let engine = &platform.engine;
             let id = operations::find_task(engine, task).await.map_err(Told::from)?;
             if retry {
-                engine.retry(id, person).await.map_err(Told::from)?;
+                engine.retry(id, &caller.person).await.map_err(Told::from)?;
             }
             let driven = engine.drive(id).await;
             let error = driven.err().map(Told::from);

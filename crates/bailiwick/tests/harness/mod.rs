@@ -27,4 +27,4 @@ pub(crate) use model_server::{Conversation, ModelServer, Protocol, Reply};
 pub(crate) use random::Seed;
 pub(crate) use scenario::{Edit, Means, Scenario, Work};
 pub(crate) use serve::Serve;
-pub(crate) use workbench::{Ran, Workbench};
+pub(crate) use workbench::{PERSON, Ran, Workbench};

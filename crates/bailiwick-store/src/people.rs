@@ -1,0 +1,157 @@
+//! Who may use the platform, what they were asked and what they stopped. Kept in memory, rebuilt
+//! from the log at the start, and brought up to date in the moment of each commit, so that what was
+//! revoked or frozen holds for the very next decision.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use bailiwick_model::Timestamp;
+use bailiwick_model::action::Action;
+use bailiwick_model::approval::Approvals;
+use bailiwick_model::emergency::Emergencies;
+use bailiwick_model::event::{Entry, Event, Fact};
+use bailiwick_model::freeze::Freezes;
+use bailiwick_model::id::Person;
+use bailiwick_model::identity::Directory;
+use bailiwick_model::verdict::Verdict;
+use rusqlite::Connection;
+
+use crate::row::{entry_of, from_sql};
+use crate::store::{Store, hold};
+
+/// The names of the facts that people are about.
+const NAMES: &str = "'identity_changed', 'approval_asked', 'approval_answered', 'approval_used', \
+    'approval_voided', 'approval_escalated', 'delegated', 'frozen', 'thawed', \
+    'emergency_declared', 'emergency_confirmed', 'emergency_used', 'emergency_ended'";
+
+/// How many pushes are remembered; more than any policy would ever let through in an hour.
+const PUSHES: usize = 10_000;
+
+/// Everything that people said, folded.
+#[derive(Debug, Clone, Default)]
+pub struct People {
+    /// Accounts, groups, tokens.
+    pub directory: Directory,
+    /// Requests for approval.
+    pub approvals: Approvals,
+    /// What is frozen.
+    pub freezes: Freezes,
+    /// Emergencies.
+    pub emergencies: Emergencies,
+    /// Branches that were pushed, on whose behalf and when.
+    pub pushes: VecDeque<(Timestamp, Person)>,
+    /// Whether an entry that belongs here can't be read. Nobody is let in by a token then, and no
+    /// approval stands: what is missing may have been a revocation or a refusal.
+    pub damaged: bool,
+}
+
+impl People {
+    /// How many branches were pushed on behalf of a person in the hour before `now`.
+    pub fn pushes_last_hour(&self, person: &Person, now: Timestamp) -> u32 {
+        let since = now.as_second().saturating_sub(3600);
+        let recent = self.pushes.iter().rev().take_while(|(at, _)| at.as_second() >= since);
+        u32::try_from(recent.filter(|(_, who)| who == person).count()).unwrap_or(u32::MAX)
+    }
+
+    fn apply(&mut self, entry: &Entry) {
+        if let Event::Decided(decided) = &entry.event {
+            if let (Action::BranchPush(_), Verdict::Permit { .. }) =
+                (&decided.action, &decided.decision)
+            {
+                if self.pushes.len() >= PUSHES {
+                    self.pushes.pop_front();
+                }
+                self.pushes.push_back((entry.at, decided.subject.on_behalf_of.clone()));
+            }
+            return;
+        }
+        self.directory.apply(entry);
+        self.approvals.apply(entry);
+        self.freezes.apply(entry);
+        self.emergencies.apply(entry);
+    }
+}
+
+/// Whether an event changes what people said.
+pub(crate) fn concerns(event: &Event) -> bool {
+    match event {
+        Event::Decided(decided) => {
+            matches!(decided.action, Action::BranchPush(_))
+                && matches!(decided.decision, Verdict::Permit { .. })
+        }
+        Event::Finished(_) => false,
+        Event::Fact(fact) => matches!(
+            fact.as_ref(),
+            Fact::IdentityChanged { .. }
+                | Fact::ApprovalAsked(_)
+                | Fact::ApprovalAnswered(_)
+                | Fact::ApprovalUsed(_)
+                | Fact::ApprovalVoided(_)
+                | Fact::ApprovalEscalated(_)
+                | Fact::Delegated(_)
+                | Fact::Frozen(_)
+                | Fact::Thawed(_)
+                | Fact::EmergencyDeclared(_)
+                | Fact::EmergencyConfirmed(_)
+                | Fact::EmergencyUsed(_)
+                | Fact::EmergencyEnded(_)
+        ),
+    }
+}
+
+/// The book that the store keeps.
+#[derive(Debug, Default)]
+pub(crate) struct PeopleBook {
+    people: Mutex<People>,
+}
+
+impl PeopleBook {
+    /// Folds what the log says.
+    pub(crate) fn rebuild(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut people = People::default();
+        let sql = format!(
+            "SELECT seq, payload FROM event WHERE name IN ({NAMES})
+             OR (name = 'decided' AND verdict = 'permit' AND payload LIKE '%\"kind\":\"branch_push\"%')
+             ORDER BY seq"
+        );
+        let mut found = connection.prepare(&sql)?;
+        let mut rows = found.query([])?;
+        while let Some(row) = rows.next()? {
+            let seq = from_sql(row.get(0)?);
+            match entry_of(seq, row.get_ref(1)?.as_bytes()?) {
+                Ok(entry) => people.apply(&entry),
+                Err(reason) => {
+                    tracing::error!(seq, reason, "an entry about people can't be read");
+                    people.damaged = true;
+                }
+            }
+        }
+        // A row that was quarantined has lost its name: nobody knows what it said.
+        let quarantined: i64 =
+            connection.query_row("SELECT count(*) FROM quarantine", [], |row| row.get(0))?;
+        let unnamed: i64 = connection.query_row(
+            "SELECT count(*) FROM leaf WHERE seq NOT IN (SELECT seq FROM event)",
+            [],
+            |row| row.get(0),
+        )?;
+        people.damaged |= quarantined > 0 && unnamed > 0;
+        Ok(Self { people: Mutex::new(people) })
+    }
+
+    /// Takes note of an entry that was committed.
+    pub(crate) fn note(&self, entry: &Entry) {
+        hold(&self.people).apply(entry);
+    }
+
+    /// Looks at what people said.
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&People) -> T) -> T {
+        look(&hold(&self.people))
+    }
+}
+
+impl Store {
+    /// Looks at what people said, as of the newest commit. Don't block in `look`.
+    pub fn people<T>(&self, look: impl FnOnce(&People) -> T) -> T {
+        self.inner.people.with(look)
+    }
+}

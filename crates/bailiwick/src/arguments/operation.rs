@@ -1,0 +1,61 @@
+//! What each command is, so that the one table of roles holds on the command line too.
+
+use bailiwick_model::identity::Operation;
+
+use super::{
+    ConfigVerb, GroupVerb, LedgerVerb, PolicyVerb, PrVerb, RepoVerb, TaskVerb, TokenVerb, UserVerb,
+    Verb,
+};
+
+/// The operation that a command asks of the platform; nothing for a command that works on files
+/// alone and asks nothing of it.
+pub(crate) fn operation(verb: &Verb) -> Option<Operation> {
+    Some(match verb {
+        Verb::Demo(_) | Verb::Config(ConfigVerb::Check | ConfigVerb::Schema) | Verb::Doctor => {
+            return None;
+        }
+        // It works on a checkout alone.
+        Verb::Gate(_) => return None,
+        // Whoever can start the server on the data directory holds it.
+        Verb::Serve(_) => return None,
+        Verb::Run(_) => Operation::TaskCreate,
+        Verb::Task(TaskVerb::List { .. } | TaskVerb::Show(_) | TaskVerb::Logs { .. }) => {
+            Operation::TaskRead
+        }
+        Verb::Task(TaskVerb::Cancel { .. } | TaskVerb::Retry(_) | TaskVerb::Resume(_)) => {
+            Operation::TaskControl
+        }
+        Verb::Pr(PrVerb::List { .. } | PrVerb::Show(_)) => Operation::ChangeRead,
+        Verb::Approve(_)
+        | Verb::Pr(PrVerb::Approve(_) | PrVerb::RequestChanges(_) | PrVerb::Reject(_)) => {
+            Operation::ChangeReview
+        }
+        Verb::Pr(PrVerb::Merge { .. }) => Operation::ChangeMerge,
+        Verb::Repo(RepoVerb::List) => Operation::RepoRead,
+        Verb::Repo(RepoVerb::Import { .. }) => Operation::RepoImport,
+        // These three need nothing but files.
+        Verb::Ledger(LedgerVerb::Verify { .. } | LedgerVerb::Prove { .. } | LedgerVerb::Key) => {
+            return None;
+        }
+        Verb::Ledger(LedgerVerb::Show { .. }) => Operation::LedgerRead,
+        Verb::Policy(PolicyVerb::Show | PolicyVerb::Check { .. }) => return None,
+        Verb::Policy(PolicyVerb::Explain { .. }) => Operation::PolicyRead,
+        Verb::User(UserVerb::List) | Verb::Group(GroupVerb::List) => Operation::IdentityRead,
+        Verb::User(
+            UserVerb::Add { .. }
+            | UserVerb::Roles { .. }
+            | UserVerb::Disable { .. }
+            | UserVerb::Enable { .. },
+        )
+        | Verb::Group(
+            GroupVerb::Add { .. }
+            | GroupVerb::Remove { .. }
+            | GroupVerb::Join { .. }
+            | GroupVerb::Leave { .. },
+        ) => Operation::IdentityWrite,
+        Verb::Token(TokenVerb::List | TokenVerb::Create(_) | TokenVerb::Revoke { .. }) => {
+            Operation::OwnTokens
+        }
+        Verb::Whoami => Operation::WhoAmI,
+    })
+}
