@@ -22,6 +22,7 @@ const RULES: &[Rule] = &[
     Rule { name: "model", may: &[], never: &["tokio", "rusqlite", "hyper", "reqwest"] },
     Rule { name: "ledger", may: &["model"], never: &["tokio", "rusqlite", "hyper", "reqwest"] },
     Rule { name: "scan", may: &["model"], never: &["tokio", "rusqlite", "hyper"] },
+    Rule { name: "deps", may: &["model"], never: &["tokio", "rusqlite", "hyper", "reqwest"] },
     Rule { name: "git", may: &["model"], never: &["tokio", "rusqlite", "hyper", "reqwest"] },
     Rule { name: "policy", may: &["model"], never: &["tokio", "rusqlite", "hyper", "reqwest"] },
     Rule { name: "guest", may: &[], never: &["tokio", "rustls", "hyper", "rusqlite"] },
