@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bailiwick_agent::{Labeller, Limits, ModelPort};
 use bailiwick_forge::EmbeddedForge;
-use bailiwick_sandbox::ProcessTier;
+use bailiwick_sandbox::{Tier, Tiers};
 use bailiwick_store::Store;
 use bailiwick_warden::Warden;
 
@@ -20,8 +20,8 @@ pub struct Parts {
     pub models: Arc<dyn ModelPort>,
     /// The forge.
     pub forge: Arc<EmbeddedForge>,
-    /// The sandbox tier.
-    pub tier: Arc<ProcessTier>,
+    /// The sandbox tiers of this machine.
+    pub tiers: Arc<Tiers>,
     /// Names the taint of what an agent reads.
     pub labeller: Labeller,
 }
@@ -45,6 +45,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Whether the set-up phase may have the host's network to fetch dependencies.
     pub fetch_dependencies: bool,
+    /// The sandbox tier of agents, gates and set-up.
+    pub tier: Tier,
     /// How the ledger is named in a pull request.
     pub ledger_name: String,
 }

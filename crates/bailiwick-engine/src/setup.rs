@@ -13,7 +13,7 @@ use bailiwick_model::payload::Digest;
 use bailiwick_model::subject::Role;
 use bailiwick_model::task::Task;
 use bailiwick_model::workflow::SubtaskState;
-use bailiwick_sandbox::{Access, CageConfig, NetworkRule, Sandbox};
+use bailiwick_sandbox::{Access, CageConfig, NetworkRule, Sandbox, SetupError};
 
 use crate::actor;
 use crate::engine::Engine;
@@ -88,10 +88,15 @@ impl Engine {
         config.access = spot.access;
         // Each command brings its own limit; this only has to be longer than any of them.
         config.limits.wall_clock_ms = LONGEST_COMMAND_MS;
-        let sandbox = self.parts().tier.open(config).await.map_err(|error| {
-            EngineError::machine("opening a sandbox", &crate::error::chain(&error))
-        })?;
-        Ok(Arc::new(sandbox))
+        let tier = self.settings().tier;
+        self.parts().tiers.open(tier, config).await.map_err(|error| match error {
+            SetupError::Missing(missing) => EngineError::State {
+                code: "sandbox.tier_missing",
+                message: missing.to_string(),
+                hint: missing.how_to_get,
+            },
+            other => EngineError::machine("opening a sandbox", &crate::error::chain(&other)),
+        })
     }
 
     /// Another cage around a checkout that is there already.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use bailiwick_guest::{CageError, Ended, FileError, WireError};
 use bailiwick_model::outcome::EffectError;
 
+use crate::tier::Tier;
+
 /// An effect in a sandbox that did not take place, or broke.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
@@ -149,6 +151,18 @@ impl EffectError for SandboxError {
 
 const ENOENT: i32 = 2;
 
+/// A tier that was asked for and is not to be had here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the sandbox tier `{tier}` is not to be had on this machine: {reason}")]
+pub struct TierMissing {
+    /// Which.
+    pub tier: Tier,
+    /// Why.
+    pub reason: String,
+    /// How to get it.
+    pub how_to_get: String,
+}
+
 /// The platform's own preparation of a directory failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -174,4 +188,33 @@ pub enum SetupError {
         /// Which.
         path: PathBuf,
     },
+    /// The tier is not there. A weaker one is never taken instead.
+    #[error(transparent)]
+    Missing(#[from] TierMissing),
+}
+
+impl SetupError {
+    /// A stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "sandbox.tier_missing",
+            Self::Directory { .. } | Self::SharedFile { .. } | Self::NotADirectory { .. } => {
+                "sandbox.workspace"
+            }
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Missing(missing) => missing.how_to_get.clone(),
+            Self::SharedFile { .. } => {
+                "copy the workspace instead of linking it (`cp -r`, `git clone --no-hardlinks`)"
+                    .to_owned()
+            }
+            Self::Directory { .. } | Self::NotADirectory { .. } => {
+                "name a directory that exists and belongs to you".to_owned()
+            }
+        }
+    }
 }

@@ -11,6 +11,7 @@
 //! A program that uses [`ProcessTier`] must call `bailiwick_guest::dispatch` first thing in
 //! `main`: the launcher of a cage is the program itself, started again.
 
+mod copy;
 mod environment;
 mod error;
 mod launch;
@@ -18,15 +19,18 @@ mod outcome;
 mod probe;
 mod process;
 mod tier;
+mod tiers;
 pub mod toolchains;
 mod workspace;
 
 pub use bailiwick_guest::{Access, Captured, FileError, Limits, Mount, WORKSPACE};
-pub use error::{SandboxError, SetupError};
+pub use copy::copy_tree;
+pub use error::{SandboxError, SetupError, TierMissing};
 pub use outcome::{CommandOutcome, Entry, Match, ReadOutcome, WriteOutcome};
 pub use probe::Probe;
 pub use process::{
     CageConfig, NetworkRule, PAYLOAD_ID, ProcessConfig, ProcessSandbox, ProcessTier, default_limits,
 };
-pub use tier::{Sandbox, Tier};
+pub use tier::{Sandbox, Tier, TierDriver, UnknownTier};
+pub use tiers::{TierReport, Tiers};
 pub use toolchains::Toolchains;

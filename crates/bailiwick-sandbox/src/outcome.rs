@@ -45,6 +45,16 @@ impl CommandOutcome {
         text(&self.stderr)
     }
 
+    /// Standard output as it came, with a line in place of what was not kept.
+    pub fn stdout_bytes(&self) -> Vec<u8> {
+        bytes(&self.stdout)
+    }
+
+    /// Standard error as it came, with a line in place of what was not kept.
+    pub fn stderr_bytes(&self) -> Vec<u8> {
+        bytes(&self.stderr)
+    }
+
     /// Standard output, then standard error.
     pub fn output_text(&self) -> String {
         let (stdout, stderr) = (self.stdout_text(), self.stderr_text());
@@ -60,6 +70,14 @@ impl CommandOutcome {
     pub fn dropped_bytes(&self) -> u64 {
         self.stdout.dropped_bytes().saturating_add(self.stderr.dropped_bytes())
     }
+}
+
+fn bytes(captured: &Captured) -> Vec<u8> {
+    let between = match captured.dropped_bytes() {
+        0 => String::new(),
+        dropped => format!("\n[… {dropped} bytes left out …]\n"),
+    };
+    [captured.head.as_slice(), between.as_bytes(), captured.tail.as_slice()].concat()
 }
 
 fn text(captured: &Captured) -> String {

@@ -17,15 +17,33 @@ pub struct Probe {
     pub name: String,
     /// Whether it works.
     pub ok: bool,
+    /// Whether the tier cannot be used without it.
+    pub needed: bool,
     /// With what, or why not.
     pub detail: String,
     /// How to get it, when it does not work.
     pub how_to_get: Option<String>,
 }
 
+/// What every cage must have; what else is missing is reported with every command.
+const ESSENTIAL: [&str; 12] = [
+    "cage",
+    "namespaces",
+    "root",
+    "user",
+    "no_new_privs",
+    "capabilities",
+    "seccomp",
+    "no capability inside",
+    "no capability to be had inside",
+    "no new privileges inside",
+    "system call filter inside",
+    "not root inside",
+];
+
 impl ProcessTier {
     /// Builds a cage around an empty directory, looks at it from inside and says what held.
-    pub async fn probe(&self) -> Vec<Probe> {
+    pub(crate) async fn look(&self) -> Vec<Probe> {
         let mut probes = vec![self.cgroups_probe()];
         for (name, directory) in &self.config.toolchains.found {
             probes.push(good(&format!("toolchain {name}"), &directory.display().to_string()));
@@ -35,9 +53,13 @@ impl ProcessTier {
             Err(error) => probes.push(Probe {
                 name: "cage".to_owned(),
                 ok: false,
+                needed: true,
                 how_to_get: Some(how_to_get_a_cage(&error).to_owned()),
                 detail: error.to_string(),
             }),
+        }
+        for probe in &mut probes {
+            probe.needed = ESSENTIAL.contains(&probe.name.as_str());
         }
         probes
     }
@@ -93,6 +115,7 @@ fn from_inside(outcome: &CommandOutcome) -> Vec<Probe> {
         probes.push(Probe {
             name: name.to_owned(),
             ok: false,
+            needed: false,
             detail: reason.to_owned(),
             how_to_get: how_to_get(name),
         });
@@ -112,6 +135,7 @@ fn from_inside(outcome: &CommandOutcome) -> Vec<Probe> {
         probes.push(Probe {
             name: what.to_owned(),
             ok: seen == wanted,
+            needed: true,
             detail: format!("{field} {seen}"),
             how_to_get: (seen != wanted)
                 .then(|| "this is not expected: please report it".to_owned()),
@@ -123,14 +147,21 @@ fn from_inside(outcome: &CommandOutcome) -> Vec<Probe> {
     probes.push(Probe {
         name: "not root inside".to_owned(),
         ok: !root && outcome.succeeded(),
+        needed: true,
         detail: if root { "user 0".to_owned() } else { "an ordinary user".to_owned() },
         how_to_get: root.then(|| "this is not expected: please report it".to_owned()),
     });
     probes
 }
 
-fn good(name: &str, detail: &str) -> Probe {
-    Probe { name: name.to_owned(), ok: true, detail: detail.to_owned(), how_to_get: None }
+pub(crate) fn good(name: &str, detail: &str) -> Probe {
+    Probe {
+        name: name.to_owned(),
+        ok: true,
+        needed: false,
+        detail: detail.to_owned(),
+        how_to_get: None,
+    }
 }
 
 fn how_to_get(name: &str) -> Option<String> {

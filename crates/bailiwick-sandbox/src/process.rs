@@ -20,7 +20,8 @@ use crate::environment::{self, Circumstances};
 use crate::error::{SandboxError, SetupError};
 use crate::launch::launch;
 use crate::outcome::{CommandOutcome, ReadOutcome, WriteOutcome};
-use crate::tier::{Sandbox, Tier};
+use crate::probe::Probe;
+use crate::tier::{Sandbox, Tier, TierDriver};
 use crate::toolchains::{self, Toolchains};
 use crate::workspace::hand_over;
 
@@ -147,7 +148,7 @@ impl ProcessTier {
     }
 
     /// Opens a workspace. Blocks no thread of the runtime while files are given to the payload.
-    pub async fn open(&self, mut cage: CageConfig) -> Result<ProcessSandbox, SetupError> {
+    pub async fn open_cage(&self, mut cage: CageConfig) -> Result<ProcessSandbox, SetupError> {
         let caches = self.caches(&cage);
         let id = self.config.payload_id;
         let mut directories: Vec<PathBuf> = vec![cage.workspace.clone()];
@@ -302,6 +303,21 @@ impl Shared {
             Reply::Refused(error) => Err(SandboxError::Cage(error)),
             Reply::Ran { .. } | Reply::NotStarted { .. } => Err(SandboxError::WrongAnswer),
         }
+    }
+}
+
+#[async_trait]
+impl TierDriver for ProcessTier {
+    fn tier(&self) -> Tier {
+        Tier::Process
+    }
+
+    async fn probe(&self) -> Vec<Probe> {
+        self.look().await
+    }
+
+    async fn open(&self, cage: CageConfig) -> Result<Arc<dyn Sandbox>, SetupError> {
+        Ok(Arc::new(self.open_cage(cage).await?))
     }
 }
 

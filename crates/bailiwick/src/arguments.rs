@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use bailiwick_model::action::MergeMethod;
 use bailiwick_model::id::{BranchName, Person, RepoName};
 use bailiwick_model::identity::Operation;
+use bailiwick_sandbox::Tier;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use operation::operation;
@@ -87,8 +88,44 @@ pub(crate) enum Verb {
     Token(TokenVerb),
     /// Who you are here, and what you may do.
     Whoami,
+    /// Sandboxes: run.
+    #[command(subcommand)]
+    Sandbox(SandboxVerb),
     /// What works on this machine, and how to get what does not.
     Doctor,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SandboxVerb {
+    /// Runs a command of yours in a sandbox and gives its exit code.
+    Run(SandboxRunArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SandboxRunArguments {
+    /// The tier: worktree, process, container, gvisor or microvm (default: `sandbox.tier` of the
+    /// configuration). One that this machine has not is an error.
+    #[arg(long)]
+    pub(crate) tier: Option<Tier>,
+    /// A directory whose copy becomes the workspace (default: an empty one). What the command
+    /// changes there is thrown away.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) repo: Option<PathBuf>,
+    /// The workspace can't be written.
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Wall-clock time, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<u64>,
+    /// Memory, in MiB.
+    #[arg(long, value_name = "MIB")]
+    pub(crate) memory: Option<u64>,
+    /// Processes and threads.
+    #[arg(long, value_name = "N")]
+    pub(crate) pids: Option<u64>,
+    /// The command, after `--`.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod policy;
 mod pr;
 mod repo;
 pub(crate) mod run;
+mod sandbox;
 mod serve;
 mod session;
 mod task;
@@ -72,6 +73,8 @@ pub(crate) enum Done {
     No,
     /// A person is needed to go on.
     NeedsPerson,
+    /// The exit code of a command that was run for its own sake.
+    Code(u8),
 }
 
 impl From<Done> for ExitCode {
@@ -80,6 +83,7 @@ impl From<Done> for ExitCode {
             Done::Yes => Self::SUCCESS,
             Done::No => Self::from(1),
             Done::NeedsPerson => Self::from(3),
+            Done::Code(code) => Self::from(code),
         }
     }
 }
@@ -146,6 +150,7 @@ async fn dispatch(mut arguments: Arguments) -> Result<Done> {
         Verb::Token(verb) => Box::pin(people::token(common, verb)).await,
         Verb::Whoami => Box::pin(people::whoami(common)).await,
         Verb::Config(verb) => config::run(common, &verb),
+        Verb::Sandbox(verb) => Box::pin(sandbox::run(common, verb)).await,
         Verb::Doctor => Box::pin(doctor::run(common)).await,
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use bailiwick_gateway::{KeyRef, ProviderConfig, ProviderKind};
 use bailiwick_model::id::Person;
 use bailiwick_model::task::MicroUsd;
+use bailiwick_sandbox::Tier;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) policy: PolicyConfig,
     /// The set-up phase.
     pub(crate) setup: SetupConfig,
+    /// The cages.
+    pub(crate) sandbox: SandboxConfig,
 }
 
 /// `[platform]`
@@ -108,6 +111,22 @@ pub(crate) struct SetupConfig {
 impl Default for SetupConfig {
     fn default() -> Self {
         Self { fetch_dependencies: true }
+    }
+}
+
+/// `[sandbox]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SandboxConfig {
+    /// The tier of agents, gates and set-up. One that this machine has not is an error; no other
+    /// is taken instead.
+    #[schemars(with = "String")]
+    pub(crate) tier: Tier,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self { tier: Tier::Process }
     }
 }
 

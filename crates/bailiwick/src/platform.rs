@@ -13,7 +13,7 @@ use bailiwick_model::event::Fact;
 use bailiwick_model::payload::Payload;
 use bailiwick_model::subject::Taint;
 use bailiwick_policy::{PolicySet, PolicySource};
-use bailiwick_sandbox::ProcessTier;
+use bailiwick_sandbox::{ProcessTier, Tiers};
 use bailiwick_store::{Store, StoreConfig};
 use bailiwick_warden::Warden;
 
@@ -61,12 +61,17 @@ impl Platform {
             warden,
             models: Arc::clone(&gateway) as Arc<dyn bailiwick_agent::ModelPort>,
             forge: Arc::new(forge),
-            tier: Arc::new(ProcessTier::new().context("cannot prepare the process sandbox")?),
+            tiers: Arc::new(tiers()?),
             labeller: Arc::new(label),
         };
         let engine = Engine::new(parts, settings(&dir, config, &ledger_key));
         Ok(Self { engine, dir, ledger_key })
     }
+}
+
+/// The sandbox tiers of this machine.
+pub(crate) fn tiers() -> Result<Tiers> {
+    Ok(Tiers::new(ProcessTier::new().context("cannot prepare the process sandbox")?))
 }
 
 /// Removes what the work of an earlier process left on disk. Nothing is lost: a run that is taken
@@ -200,6 +205,7 @@ fn settings(dir: &DataDir, config: &Config, ledger_key: &VerifierKey) -> Setting
         dependencies_dir: dir.dependencies(),
         limits,
         fetch_dependencies: config.setup.fetch_dependencies,
+        tier: config.sandbox.tier,
         ledger_name: ledger_key.to_string(),
     }
 }

@@ -12,6 +12,15 @@ pub(crate) fn out(text: &str) {
     drop(stdout.flush());
 }
 
+/// Hands on what a command wrote, as it is.
+pub(crate) fn write_both(stdout: &[u8], stderr: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    let mut err = std::io::stderr().lock();
+    // A reader that went away is no error of ours.
+    drop(out.write_all(stdout).and_then(|()| out.flush()));
+    drop(err.write_all(stderr).and_then(|()| err.flush()));
+}
+
 /// Prints a JSON result.
 pub(crate) fn out_json(value: &impl serde::Serialize) {
     match serde_json::to_string_pretty(value) {

@@ -7,7 +7,7 @@ use bailiwick_model::action::{Command, Purpose};
 use bailiwick_model::outcome::{EffectError as _, Ended, Outcome, Recorded as _};
 use bailiwick_sandbox::{
     Access, CageConfig, NetworkRule, PAYLOAD_ID, ProcessConfig, ProcessTier, SandboxError,
-    SetupError,
+    SetupError, TierDriver as _,
 };
 
 use super::office::{Office, command, place, tier};
@@ -183,7 +183,7 @@ async fn handing_over_follows_nothing() {
     std::fs::create_dir(workspace.join("inner")).unwrap();
     std::fs::write(workspace.join("inner/file"), "").unwrap();
     symlink(&beside, workspace.join("link")).unwrap();
-    tier().open(CageConfig::new(&workspace)).await.unwrap();
+    tier().open_cage(CageConfig::new(&workspace)).await.unwrap();
     let owner = |path: &std::path::Path| std::fs::symlink_metadata(path).unwrap().uid();
     let expected = if is_root() { PAYLOAD_ID } else { rustix::process::geteuid().as_raw() };
     for name in ["", "inner", "inner/file", "link"] {
@@ -192,11 +192,12 @@ async fn handing_over_follows_nothing() {
     assert_eq!(owner(&beside), rustix::process::geteuid().as_raw());
     if is_root() {
         std::fs::hard_link(&beside, workspace.join("shared")).unwrap();
-        let error = tier().open(CageConfig::new(&workspace)).await.unwrap_err();
+        let error = tier().open_cage(CageConfig::new(&workspace)).await.unwrap_err();
         assert!(matches!(error, SetupError::SharedFile { .. }), "{error}");
         assert_eq!(owner(&beside), 0);
     }
-    let error = tier().open(CageConfig::new(directory.path().join("missing"))).await.unwrap_err();
+    let error =
+        tier().open_cage(CageConfig::new(directory.path().join("missing"))).await.unwrap_err();
     assert!(matches!(error, SetupError::NotADirectory { .. }), "{error}");
 }
 

@@ -84,7 +84,7 @@ impl Office {
         let (directory, workspace) = place();
         let mut cage = CageConfig::new(workspace);
         change(&mut cage);
-        let sandbox = tier().open(cage).await.unwrap();
+        let sandbox = tier().open_cage(cage).await.unwrap();
         Self { directory, sandbox, warden: warden() }
     }
 

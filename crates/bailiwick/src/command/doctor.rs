@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::Result;
-use bailiwick_sandbox::ProcessTier;
+use bailiwick_sandbox::Tier;
 use serde::Serialize;
 
 use crate::arguments::Common;
@@ -11,25 +11,9 @@ use crate::command::{Done, configuration};
 use crate::data_dir::DataDir;
 use crate::terminal;
 
-/// What every cage must have; what else is missing is reported with every command.
-const ESSENTIAL: [&str; 12] = [
-    "cage",
-    "namespaces",
-    "root",
-    "user",
-    "no_new_privs",
-    "capabilities",
-    "seccomp",
-    "no capability inside",
-    "no capability to be had inside",
-    "no new privileges inside",
-    "system call filter inside",
-    "not root inside",
-];
-
 #[derive(Debug, Serialize)]
 struct Finding {
-    area: &'static str,
+    area: String,
     name: String,
     ok: bool,
     /// Whether nothing works without it.
@@ -41,15 +25,19 @@ struct Finding {
 
 pub(crate) async fn run(common: &Common) -> Result<Done> {
     let mut findings = vec![git()];
-    let probes = ProcessTier::new()?.probe().await;
-    findings.extend(probes.into_iter().map(|probe| Finding {
-        area: "sandbox tier `process`",
-        needed: ESSENTIAL.contains(&probe.name.as_str()),
-        name: probe.name,
-        ok: probe.ok,
-        detail: probe.detail,
-        how_to_get: probe.how_to_get,
-    }));
+    let chosen = configuration(common).map_or(Tier::Process, |config| config.sandbox.tier);
+    for report in crate::platform::tiers()?.report().await {
+        let area = format!("sandbox tier `{}` ({})", report.tier, report.tier.isolation());
+        findings.extend(report.probes.into_iter().map(|probe| Finding {
+            area: area.clone(),
+            // Only the tier that is in use has to work.
+            needed: probe.needed && report.tier == chosen,
+            name: probe.name,
+            ok: probe.ok,
+            detail: probe.detail,
+            how_to_get: probe.how_to_get,
+        }));
+    }
     findings.extend(configured(common).await);
     findings.push(data(common));
     let all = findings.iter().all(|finding| finding.ok || !finding.needed);
@@ -71,7 +59,7 @@ fn git() -> Finding {
         Err(error) => (false, error.to_string()),
     };
     Finding {
-        area: "git",
+        area: "git".to_owned(),
         name: "git".to_owned(),
         ok,
         needed: true,
@@ -85,7 +73,7 @@ async fn configured(common: &Common) -> Vec<Finding> {
         Ok(config) => config,
         Err(error) => {
             return vec![Finding {
-                area: "configuration",
+                area: "configuration".to_owned(),
                 name: "file".to_owned(),
                 ok: false,
                 needed: true,
@@ -96,7 +84,7 @@ async fn configured(common: &Common) -> Vec<Finding> {
     };
     if config.providers.is_empty() {
         return vec![Finding {
-            area: "models",
+            area: "models".to_owned(),
             name: "provider".to_owned(),
             ok: false,
             needed: false,
@@ -113,7 +101,7 @@ async fn configured(common: &Common) -> Vec<Finding> {
     });
     match gateway {
         Err(detail) => vec![Finding {
-            area: "models",
+            area: "models".to_owned(),
             name: "providers".to_owned(),
             ok: false,
             needed: true,
@@ -125,7 +113,7 @@ async fn configured(common: &Common) -> Vec<Finding> {
             .await
             .into_iter()
             .map(|check| Finding {
-                area: "models",
+                area: "models".to_owned(),
                 name: check.provider.clone(),
                 ok: check.is_usable(),
                 needed: false,
@@ -151,7 +139,7 @@ fn data(common: &Common) -> Finding {
         Err(error) => (false, format!("{error:#}")),
     };
     Finding {
-        area: "data",
+        area: "data".to_owned(),
         name: "data directory".to_owned(),
         ok,
         needed: true,
@@ -165,7 +153,7 @@ fn shown(findings: &[Finding], all: bool) -> String {
     let mut area = "";
     for finding in findings {
         if finding.area != area {
-            area = finding.area;
+            area = &finding.area;
             text.push_str(&format!("{area}\n"));
         }
         let mark = match (finding.ok, finding.needed) {
@@ -182,8 +170,6 @@ fn shown(findings: &[Finding], all: bool) -> String {
             text.push_str(&format!("       {:<24} how to get it: {how}\n", ""));
         }
     }
-    let later = "sandbox tiers `container`, `gvisor`, `microvm`, `kubernetes`\n  none not part of this version\n";
-    text.push_str(later);
     text.push_str(if all {
         "everything that is needed works"
     } else {

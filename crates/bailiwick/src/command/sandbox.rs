@@ -1,0 +1,227 @@
+//! `bailiwick sandbox …`: a person tries a command in a sandbox of their choice.
+//!
+//! It is decided by the policy like every command. It belongs to no task and opens no data
+//! directory, so its decision and outcome are printed and not kept in a ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, Result};
+use async_trait::async_trait;
+use bailiwick_model::action::{Command, Purpose};
+use bailiwick_model::event::Event;
+use bailiwick_model::id::{BranchName, RepoName, TaskId};
+use bailiwick_model::outcome::Ended;
+use bailiwick_model::path::WorkPath;
+use bailiwick_model::subject::{Context, Role, Subject};
+use bailiwick_model::task::MicroUsd;
+use bailiwick_sandbox::{
+    Access, CageConfig, CommandOutcome, Limits, SandboxError, SetupError, Tier,
+};
+use bailiwick_warden::{
+    ActError, BudgetBook, BudgetExceeded, Journal, JournalError, Reservation, Warden,
+};
+use serde_json::json;
+
+use crate::arguments::{Common, SandboxRunArguments, SandboxVerb};
+use crate::command::{Done, Told, configuration, person};
+use crate::{platform, terminal};
+
+impl From<SetupError> for Told {
+    fn from(error: SetupError) -> Self {
+        let mut message = error.to_string();
+        if let Some(source) = std::error::Error::source(&error) {
+            message.push_str(&format!(": {source}"));
+        }
+        Self { code: error.code().to_owned(), message, hint: error.hint() }
+    }
+}
+
+pub(crate) async fn run(common: &Common, verb: SandboxVerb) -> Result<Done> {
+    match verb {
+        SandboxVerb::Run(run) => Box::pin(try_command(common, run)).await,
+    }
+}
+
+async fn try_command(common: &Common, arguments: SandboxRunArguments) -> Result<Done> {
+    let config = configuration(common)?;
+    let (tier, reason) = match arguments.tier {
+        Some(tier) => (tier, "asked for with `--tier`"),
+        None => (config.sandbox.tier, "`sandbox.tier` of the configuration"),
+    };
+    let tiers = platform::tiers()?;
+    let place = tempfile_dir()?;
+    let workspace = place.path().join("workspace");
+    prepare(arguments.repo.as_deref(), &workspace).await?;
+    let mut cage = CageConfig::new(&workspace);
+    if arguments.read_only {
+        cage.access = Access::ReadOnly;
+    }
+    limit(&arguments, &mut cage.limits);
+    let limits = cage.limits.clone();
+    let sandbox = tiers.open(tier, cage).await.map_err(Told::from)?;
+
+    let warden = Warden::new(
+        Arc::new(platform::load_policy(&config)?),
+        Arc::new(Kept(Mutex::default())),
+        Arc::new(NoBudget),
+    );
+    let on_behalf_of = person(common, &config)?;
+    let subject =
+        Subject { role: Role::Human, on_behalf_of, task: None, subtask: None, session: None };
+    let command = Command {
+        argv: arguments.command,
+        cwd: WorkPath::root(),
+        env: BTreeMap::new(),
+        purpose: Purpose::Tool,
+        network: false,
+        timeout_ms: limits.wall_clock_ms,
+    };
+    let outcome = warden
+        .perform(&subject, &circumstances()?, command, |permit| sandbox.run(permit))
+        .await
+        .map_err(told)?;
+    drop(sandbox);
+    if common.json {
+        terminal::out_json(&report(tier, reason, &limits, &outcome));
+    } else {
+        terminal::write_both(&outcome.stdout_bytes(), &outcome.stderr_bytes());
+        if let Ended::Limit { limit } = &outcome.ended {
+            terminal::say(&format!("bailiwick: ended by its limit `{limit}`"));
+        }
+    }
+    Ok(Done::Code(exit_code(&outcome.ended)))
+}
+
+fn told(error: ActError<SandboxError>) -> Told {
+    Told { code: error.code(), message: error.to_string(), hint: error.hint() }
+}
+
+/// A directory that is removed with everything in it.
+fn tempfile_dir() -> Result<Trial> {
+    let name: String =
+        crate::data_dir::random::<8>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+    let path = std::env::temp_dir().join(format!("bailiwick-trial-{name}"));
+    std::fs::create_dir(&path)
+        .with_context(|| format!("cannot make the directory `{}`", path.display()))?;
+    Ok(Trial(path))
+}
+
+/// Where one trial takes place.
+struct Trial(std::path::PathBuf);
+
+impl Trial {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            terminal::say(&format!("`{}` was not removed: {error}", self.0.display()));
+        }
+    }
+}
+
+/// A copy of the repository, or an empty directory: what a person tries never changes the original.
+async fn prepare(repo: Option<&Path>, workspace: &Path) -> Result<()> {
+    let Some(repo) = repo else {
+        return std::fs::create_dir(workspace).context("cannot make the workspace");
+    };
+    let (from, to) = (repo.to_owned(), workspace.to_owned());
+    let copied =
+        tokio::task::spawn_blocking(move || bailiwick_sandbox::copy_tree(&from, &to)).await?;
+    Ok(copied.map_err(Told::from)?)
+}
+
+fn limit(arguments: &SandboxRunArguments, limits: &mut Limits) {
+    if let Some(seconds) = arguments.timeout {
+        limits.wall_clock_ms = seconds.saturating_mul(1_000);
+    }
+    if let Some(mebibytes) = arguments.memory {
+        limits.memory_bytes = mebibytes.saturating_mul(1 << 20);
+    }
+    if let Some(pids) = arguments.pids {
+        limits.pids = pids;
+    }
+}
+
+fn circumstances() -> Result<Context> {
+    let name = |error: bailiwick_model::id::IdError| anyhow::Error::from(error);
+    Ok(Context {
+        repo: RepoName::parse("trial").map_err(name)?,
+        protected_branch: BranchName::parse("main").map_err(name)?,
+        taint: BTreeSet::new(),
+        scope: vec!["**".to_owned()],
+        budget_left: MicroUsd(0),
+        denials: 0,
+        single_user: false,
+        approvals: BTreeSet::new(),
+        facts: bailiwick_model::subject::SessionFacts::default(),
+    })
+}
+
+fn report(
+    tier: Tier,
+    reason: &str,
+    limits: &Limits,
+    outcome: &CommandOutcome,
+) -> serde_json::Value {
+    json!({
+        "tier": tier,
+        "isolation": tier.isolation(),
+        "reason": reason,
+        "ended": outcome.ended,
+        "exit_code": exit_code(&outcome.ended),
+        "limits": limits,
+        "limits_reached": outcome.limits_reached,
+        "applied": outcome.applied,
+        "not_applied": outcome.not_applied,
+        "stdout": outcome.stdout_text(),
+        "stderr": outcome.stderr_text(),
+        "dropped_bytes": outcome.dropped_bytes(),
+        "duration_ms": outcome.duration_ms,
+        "cpu_ms": outcome.cpu_ms,
+        "peak_memory_bytes": outcome.peak_memory_bytes,
+    })
+}
+
+/// What a shell would say of such an end: the code, 128 and the signal's number, 124 for a limit.
+fn exit_code(ended: &Ended) -> u8 {
+    let code = match ended {
+        Ended::Exit { code } => *code,
+        Ended::Signal { signal } => signal.saturating_add(128),
+        Ended::Limit { .. } => 124,
+    };
+    u8::try_from(code & 0xff).unwrap_or(u8::MAX)
+}
+
+/// Keeps what is decided for as long as the command runs: it is part of no task and of no ledger.
+struct Kept(Mutex<Vec<Event>>);
+
+#[async_trait]
+impl Journal for Kept {
+    async fn append(&self, events: Vec<Event>) -> Result<u64, JournalError> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = kept.len() as u64;
+        kept.extend(events);
+        Ok(first)
+    }
+}
+
+/// No task, so nothing to spend.
+struct NoBudget;
+
+impl BudgetBook for NoBudget {
+    fn left(&self, _: TaskId) -> MicroUsd {
+        MicroUsd(0)
+    }
+
+    fn reserve(&self, _: TaskId, asked: MicroUsd) -> Result<Reservation, BudgetExceeded> {
+        Err(BudgetExceeded { asked, left: MicroUsd(0) })
+    }
+
+    fn settle(&self, _: Reservation, _: MicroUsd) {}
+}
