@@ -23,6 +23,7 @@ const RULES: &[Rule] = &[
     Rule { name: "ledger", may: &["model"], never: &["tokio", "rusqlite", "hyper", "reqwest"] },
     Rule { name: "scan", may: &["model"], never: &["tokio", "rusqlite", "hyper"] },
     Rule { name: "deps", may: &["model"], never: &["tokio", "rusqlite", "hyper", "reqwest"] },
+    Rule { name: "sast", may: &["model"], never: &["tokio", "rusqlite", "hyper"] },
     Rule { name: "git", may: &["model"], never: &["tokio", "rusqlite", "hyper", "reqwest"] },
     Rule { name: "policy", may: &["model"], never: &["tokio", "rusqlite", "hyper", "reqwest"] },
     Rule { name: "guest", may: &[], never: &["tokio", "rustls", "hyper", "rusqlite"] },
