@@ -3,6 +3,7 @@
 
 mod metadata;
 mod tidy;
+mod tools;
 mod verbs;
 
 use std::process::ExitCode;
@@ -16,10 +17,11 @@ fn main() -> ExitCode {
         ["lint"] => verbs::lint(),
         ["docs"] => verbs::docs(),
         ["test", rest @ ..] => verbs::test(rest),
+        ["screenshots", folder] => verbs::screenshots(folder),
         ["bench"] => verbs::bench(),
         ["ci"] => verbs::ci(),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask tidy | fmt | lint | docs | test [--full] | bench | ci"
+            "usage: cargo xtask tidy | fmt | lint | docs | test [--full] | screenshots FOLDER | bench | ci"
         )),
     };
     match result {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::tidy;
+use crate::{tidy, tools};
 
 #[expect(clippy::print_stderr, reason = "a development tool speaks on standard error")]
 pub(crate) fn say(line: &str) {
@@ -60,6 +60,9 @@ pub(crate) fn test(rest: &[&str]) -> Result<()> {
         other => bail!("unknown option `{}`; `--full` is the only one", other.join(" ")),
     };
     tidy::run()?;
+    let tools = tools::prepare();
+    let tools = tools.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let environment: Vec<(&str, &str)> = environment.iter().copied().chain(tools).collect();
     cargo(
         &[
             "test",
@@ -69,7 +72,30 @@ pub(crate) fn test(rest: &[&str]) -> Result<()> {
             "--locked",
             "--no-fail-fast",
         ],
-        environment,
+        &environment,
+    )
+}
+
+/// Pictures of every page, light and dark, wide and narrow, into a folder.
+pub(crate) fn screenshots(folder: &str) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let folder = std::fs::canonicalize(folder)?.display().to_string();
+    let tools = tools::prepare();
+    let tools = tools.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let environment: Vec<(&str, &str)> =
+        [("BAILIWICK_SCREENSHOTS", folder.as_str())].into_iter().chain(tools).collect();
+    cargo(
+        &[
+            "test",
+            "-p",
+            "bailiwick",
+            "--features",
+            "bailiwick/test-support",
+            "--test",
+            "web",
+            "browser",
+        ],
+        &environment,
     )
 }
 

@@ -1,4 +1,4 @@
-//! The HTTP API, and git over HTTP.
+//! The HTTP API, git over HTTP, and below the same address the pages of [`crate::web`].
 //!
 //! Everything but `/healthz` needs a token: `Authorization: Bearer …`, or for git the password
 //! of basic authentication. Whose token it is says who asks, and their roles say what they may. Errors have one shape:
@@ -11,7 +11,12 @@ mod identity;
 mod routes;
 mod stream;
 
+pub(crate) use auth::refuse;
+pub(crate) use error::ApiError;
+pub(crate) use routes::repo as repo_name;
+
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -21,8 +26,10 @@ use bailiwick_engine::Engine;
 use bailiwick_model::id::Person;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::web::{self, BrowserSessions, LiveTraces};
 
 /// The largest body of an API request, in bytes. A task has up to 64 KiB; JSON may double it.
 const MAX_BODY: usize = 512 * 1024;
@@ -40,6 +47,18 @@ pub(crate) struct Shared {
     pub(crate) person: Person,
     /// Tasks for the workers to take up.
     pub(crate) queue: UnboundedSender<bailiwick_model::id::TaskId>,
+    /// Who is signed in with a browser.
+    pub(crate) sessions: Arc<BrowserSessions>,
+    /// The timelines that somebody watches.
+    pub(crate) live: LiveTraces,
+    /// Where work of the pages runs; waited for at the end.
+    pub(crate) background: TaskTracker,
+    /// What browsers reported that a page tried and must not.
+    pub(crate) csp_reports: Arc<AtomicU64>,
+    /// The key that the ledger is verified with.
+    pub(crate) ledger_key: Arc<str>,
+    /// Where the ledger's files are.
+    pub(crate) data_ledger: Arc<str>,
     /// Tells that the server ends, so that no stream keeps it.
     pub(crate) stop: CancellationToken,
 }
@@ -72,6 +91,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/identity/changes", post(identity::change))
         .route("/tokens", get(identity::list_tokens).post(identity::create_token))
         .route("/tokens/{token}/revoke", post(identity::revoke_token))
+        .route("/sign-in-links", post(routes::sign_in_link))
         .layer(DefaultBodyLimit::max(MAX_BODY));
     let git = Router::new()
         .route("/{repo}/info/refs", get(git::advertise))
@@ -83,6 +103,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .nest("/git", git)
         .fallback(error::not_found)
         .layer(middleware::from_fn_with_state(shared.clone(), auth::require_caller))
+        .merge(web::router(&shared))
         .route("/healthz", get(|| async { "ok\n" }))
         .with_state(shared)
 }

@@ -54,6 +54,8 @@ pub(crate) enum Verb {
     Run(RunArguments),
     /// The server: API, git over HTTP, and workers.
     Serve(ServeArguments),
+    /// A link that signs you in once in a browser, at the running server.
+    SignIn,
     /// Tasks: list, show, logs, cancel, retry.
     #[command(subcommand)]
     Task(TaskVerb),

@@ -12,6 +12,7 @@ pub(crate) mod run;
 mod sandbox;
 mod serve;
 mod session;
+mod sign_in;
 mod task;
 
 use std::process::ExitCode;
@@ -138,6 +139,7 @@ async fn dispatch(mut arguments: Arguments) -> Result<Done> {
         Verb::Demo(demo) => Box::pin(crate::demo::run(common, &demo)).await,
         Verb::Run(run) => Box::pin(run::run(common, &run)).await,
         Verb::Serve(serve) => Box::pin(serve::run(common, &serve)).await,
+        Verb::SignIn => Box::pin(sign_in::run(common)).await,
         Verb::Task(verb) => Box::pin(task::run(common, verb)).await,
         Verb::Approve(review) => Box::pin(pr::run(common, PrVerb::Approve(review))).await,
         Verb::Pr(verb) => Box::pin(pr::run(common, verb)).await,

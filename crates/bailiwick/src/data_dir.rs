@@ -87,6 +87,11 @@ impl DataDir {
         self.root.join("server.json")
     }
 
+    /// Browser sessions, as SHA-256 of their tokens.
+    pub(crate) fn browser_sessions(&self) -> PathBuf {
+        self.root.join("browser-sessions.json")
+    }
+
     /// The server that runs on this directory, if one says so.
     pub(crate) fn server(&self) -> Option<ServerInfo> {
         let text = fs::read_to_string(self.server_file()).ok()?;

@@ -116,6 +116,21 @@ pub(crate) fn holder(store: &Store, name: &Person, proof: Proof) -> Result<Calle
     })
 }
 
+/// Who sits at a browser that was signed in by somebody with this proof. Nothing outlives the proof:
+/// a token that ends ends the session, and its scopes are the session's.
+pub(crate) fn seated(store: &Store, person: &Person, proof: Proof) -> Result<Caller, Refused> {
+    let Proof::Token { id } = proof else { return holder(store, person, proof) };
+    store.people(|people| {
+        if people.damaged {
+            return Err(Refused::Damaged);
+        }
+        let directory = &people.directory;
+        let digest = directory.tokens.get(&id).map(|token| token.digest);
+        let digest = digest.ok_or(Refused::Token(TokenRefused::Unknown))?;
+        directory.authenticate(id, digest, Timestamp::now()).map_err(Refused::Token)
+    })
+}
+
 /// Who acts on the command line, on the data directory itself.
 pub(crate) fn local_caller(
     store: &Store,

@@ -18,6 +18,7 @@ mod platform;
 mod progress;
 mod render;
 mod terminal;
+mod web;
 
 use std::process::ExitCode;
 

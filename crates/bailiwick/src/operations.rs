@@ -207,17 +207,56 @@ pub(crate) async fn list_tasks(
     let mut lines = Vec::new();
     for summary in page.tasks {
         let state = engine.state(summary.task.id).await?;
-        lines.push(TaskLine {
-            id: state.id(),
-            title: state.task.title.clone(),
-            repo: state.task.repo.clone(),
-            standing: standing(&state),
-            cost: state.cost,
-            scripted: state.task.scripted,
-            created_at: state.task.created_at,
-        });
+        lines.push(line(&state));
     }
     Ok(lines)
+}
+
+/// Some tasks, and where to look for older ones.
+#[derive(Debug, Clone)]
+pub(crate) struct FoundTasks {
+    pub(crate) tasks: Vec<TaskLine>,
+    pub(crate) next: Option<u64>,
+}
+
+/// The newest tasks before a place that fit, at most `limit`.
+pub(crate) async fn search_tasks(
+    engine: &Engine,
+    before: Option<u64>,
+    limit: usize,
+    fits: impl Fn(&TaskState) -> bool,
+) -> Result<FoundTasks, EngineError> {
+    let mut found = FoundTasks { tasks: Vec::new(), next: before };
+    loop {
+        let page = engine.parts().store.tasks(found.next, limit).await?;
+        for summary in page.tasks {
+            found.next = Some(summary.seq);
+            let state = engine.state(summary.task.id).await?;
+            if fits(&state) {
+                found.tasks.push(line(&state));
+            }
+            if found.tasks.len() >= limit {
+                return Ok(found);
+            }
+        }
+        if page.next.is_none() {
+            found.next = None;
+            return Ok(found);
+        }
+        found.next = page.next;
+    }
+}
+
+fn line(state: &TaskState) -> TaskLine {
+    TaskLine {
+        id: state.id(),
+        title: state.task.title.clone(),
+        repo: state.task.repo.clone(),
+        standing: standing(state),
+        cost: state.cost,
+        scripted: state.task.scripted,
+        created_at: state.task.created_at,
+    }
 }
 
 /// Finds a task by its id or the last characters of it.

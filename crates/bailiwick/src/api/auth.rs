@@ -11,6 +11,7 @@ use base64::Engine as _;
 use super::Shared;
 use super::error::ApiError;
 use crate::identity::{self, Refused};
+use crate::web;
 
 /// What each route is. A route that is not here is refused to everybody.
 pub(super) const ROUTES: &[(&str, &str, Operation)] = &[
@@ -28,6 +29,7 @@ pub(super) const ROUTES: &[(&str, &str, Operation)] = &[
     ("POST", "/api/v1/repositories/{repo}/pulls/{number}/reviews", Operation::ChangeReview),
     ("POST", "/api/v1/repositories/{repo}/pulls/{number}/merge", Operation::ChangeMerge),
     ("GET", "/api/v1/ledger", Operation::LedgerRead),
+    ("POST", "/api/v1/sign-in-links", Operation::WhoAmI),
     ("GET", "/api/v1/identity", Operation::IdentityRead),
     ("POST", "/api/v1/identity/changes", Operation::IdentityWrite),
     ("GET", "/api/v1/tokens", Operation::OwnTokens),
@@ -50,7 +52,7 @@ pub(super) async fn require_caller(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let caller = match caller(&shared, request.headers()) {
+    let caller = match caller(&shared, request.method(), request.headers()) {
         Ok(caller) => caller,
         Err(refused) => return refuse(refused),
     };
@@ -91,7 +93,7 @@ fn unknown(method: &Method, path: &str) -> ApiError {
     )
 }
 
-fn refuse(refused: Refused) -> Response {
+pub(crate) fn refuse(refused: Refused) -> Response {
     let error =
         ApiError::new(StatusCode::UNAUTHORIZED, refused.code(), refused.message(), refused.hint());
     let mut response = error.into_response();
@@ -102,9 +104,15 @@ fn refuse(refused: Refused) -> Response {
     response
 }
 
-fn caller(shared: &Shared, headers: &HeaderMap) -> Result<Caller, Refused> {
-    let token = presented(headers).ok_or(Refused::Malformed)?;
+/// Who asks: by a token, or for reading by a browser session, so that each page's JSON is a click
+/// away. A session never changes anything here: a form on another site could send its cookie.
+fn caller(shared: &Shared, method: &Method, headers: &HeaderMap) -> Result<Caller, Refused> {
     let store = &shared.engine.parts().store;
+    let Some(token) = presented(headers) else {
+        let reads = method == Method::GET || method == Method::HEAD;
+        let known = web::session(shared, headers).filter(|_| reads).ok_or(Refused::Malformed)?;
+        return identity::seated(store, &known.person, known.proof);
+    };
     if same(token.as_bytes(), shared.token.as_bytes()) {
         return identity::holder(store, &shared.person, Proof::Owner);
     }

@@ -29,6 +29,11 @@ impl ApiError {
         }
     }
 
+    /// Status, code, message and hint, for whoever shows it in another shape.
+    pub(crate) fn parts(&self) -> (StatusCode, &str, &str, &str) {
+        (self.status, &self.code, &self.message, &self.hint)
+    }
+
     pub(super) fn bad_request(code: &str, message: &str, hint: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, message, hint)
     }

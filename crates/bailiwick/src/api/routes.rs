@@ -33,7 +33,7 @@ pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     })
 }
 
-pub(super) fn repo(text: &str) -> Result<RepoName, ApiError> {
+pub(crate) fn repo(text: &str) -> Result<RepoName, ApiError> {
     RepoName::parse(text).map_err(|error| {
         ApiError::bad_request(
             "name.invalid",
@@ -172,6 +172,28 @@ pub(super) async fn merge_change(
         shared.engine.request_merge(&repo(&name)?, number, &caller.person, params.method).await?;
     shared.enqueue(id);
     Ok(Json(shared.engine.state(id).await?))
+}
+
+/// A link that signs the caller in once in a browser.
+pub(super) async fn sign_in_link(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+) -> Answered<Value> {
+    let now = bailiwick_model::Timestamp::now();
+    let code = shared.sessions.link(&caller.person, caller.proof, now).map_err(|error| {
+        tracing::error!(%error, "no sign-in link could be made");
+        ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "web.no_link",
+            "no sign-in link could be made",
+            "the server's log says why",
+        )
+    })?;
+    Ok(Json(json!({
+        "path": format!("/sign-in?code={code}"),
+        "person": caller.person,
+        "seconds": crate::web::LINK_SECONDS,
+    })))
 }
 
 pub(super) async fn ledger(State(shared): State<Shared>) -> Answered<Value> {

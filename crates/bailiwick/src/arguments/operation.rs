@@ -20,6 +20,8 @@ pub(crate) fn operation(verb: &Verb) -> Option<Operation> {
         Verb::Gate(_) => return None,
         // Whoever can start the server on the data directory holds it.
         Verb::Serve(_) => return None,
+        // The server asks for the operation, as for any request.
+        Verb::SignIn => return None,
         Verb::Run(_) => Operation::TaskCreate,
         Verb::Task(TaskVerb::List { .. } | TaskVerb::Show(_) | TaskVerb::Logs { .. }) => {
             Operation::TaskRead

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::api::{self, Shared};
 use crate::arguments::{Common, ServeArguments};
@@ -20,6 +21,7 @@ use crate::command::{Done, Told, configuration, person};
 use crate::data_dir::{DataDir, ServerInfo};
 use crate::platform::Platform;
 use crate::terminal;
+use crate::web::{BrowserSessions, LiveTraces};
 
 /// How long open requests are waited for at the end.
 const LAST_CALL: Duration = Duration::from_secs(10);
@@ -46,10 +48,22 @@ pub(crate) async fn run(common: &Common, arguments: &ServeArguments) -> Result<D
         token: token.clone().into(),
         person,
         queue,
+        sessions: Arc::new(BrowserSessions::open(platform.dir.browser_sessions())),
+        live: LiveTraces::default(),
+        background: TaskTracker::new(),
+        csp_reports: Arc::default(),
+        ledger_key: platform.ledger_key.to_string().into(),
+        data_ledger: platform.dir.ledger().display().to_string().into(),
         stop: stop.clone(),
     };
     let announced = Announced::write(&platform.dir, address)?;
-    greet(common, address, &token, &platform);
+    let link = shared.sessions.link(
+        &shared.person,
+        bailiwick_model::identity::Proof::Owner,
+        bailiwick_model::Timestamp::now(),
+    )?;
+    greet(common, address, &token, &link, &platform);
+    let background = shared.background.clone();
     let mut parts = JoinSet::new();
     parts.spawn(work(platform.engine.clone(), tasks, stop.clone()));
     let ended = stop.clone();
@@ -65,19 +79,25 @@ pub(crate) async fn run(common: &Common, arguments: &ServeArguments) -> Result<D
     };
     stop.cancel();
     while parts.join_next().await.is_some() {}
+    background.close();
+    background.wait().await;
     drop(announced);
     platform.engine.parts().store.checkpoint().await?;
     served.context("the server failed")?;
     Ok(Done::Yes)
 }
 
-fn greet(common: &Common, address: SocketAddr, token: &str, platform: &Platform) {
+fn greet(common: &Common, address: SocketAddr, token: &str, link: &str, platform: &Platform) {
     if common.json {
-        terminal::out_json(&json!({"url": format!("http://{address}"), "token": token}));
+        terminal::out_json(&json!({
+            "url": format!("http://{address}"),
+            "token": token,
+            "sign_in": format!("http://{address}/sign-in?code={link}"),
+        }));
         return;
     }
     terminal::out(&format!(
-        "bailiwick serves on http://{address}\n\n  API    curl -H 'Authorization: Bearer {token}' http://{address}/api/v1/tasks\n  git    git clone http://me:{token}@{address}/git/NAME.git\n  data   {}\n\nCtrl-C ends it; everything goes on at the next start.",
+        "bailiwick serves on http://{address}\n\n  web    http://{address}/sign-in?code={link}\n         signs you in once; `bailiwick sign-in` makes another\n  API    curl -H 'Authorization: Bearer {token}' http://{address}/api/v1/tasks\n  git    git clone http://me:{token}@{address}/git/NAME.git\n  data   {}\n\nCtrl-C ends it; everything goes on at the next start.",
         platform.dir.root().display()
     ));
 }

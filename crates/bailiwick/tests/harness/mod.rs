@@ -20,6 +20,7 @@ mod model_server;
 mod random;
 mod scenario;
 mod serve;
+mod site;
 mod workbench;
 
 pub(crate) use ledger::{Ledger, walk};
@@ -27,4 +28,5 @@ pub(crate) use model_server::{Conversation, ModelServer, Protocol, Reply};
 pub(crate) use random::Seed;
 pub(crate) use scenario::{Edit, Means, Scenario, Work};
 pub(crate) use serve::Serve;
+pub(crate) use site::Site;
 pub(crate) use workbench::{PERSON, Ran, Workbench};

@@ -15,6 +15,8 @@ pub(crate) struct Serve {
     /// `127.0.0.1:PORT`.
     pub(crate) address: String,
     pub(crate) token: String,
+    /// The path of the link that signs in once.
+    pub(crate) sign_in: String,
 }
 
 impl Serve {
@@ -40,7 +42,9 @@ impl Serve {
         };
         let address = greeting["url"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
         let token = greeting["token"].as_str().unwrap().to_owned();
-        Self { child, address, token }
+        let sign_in = greeting["sign_in"].as_str().unwrap();
+        let sign_in = sign_in.split_once(&address).unwrap().1.to_owned();
+        Self { child, address, token, sign_in }
     }
 
     fn authorization(&self) -> String {

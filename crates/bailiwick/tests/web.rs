@@ -1,0 +1,12 @@
+//! The pages: as plain HTTP without scripts, and in a real browser.
+
+#[cfg(test)]
+mod harness;
+
+#[cfg(test)]
+mod web {
+    mod browser;
+    mod pages;
+    mod roles;
+    mod visit;
+}

@@ -1,0 +1,109 @@
+//! What some tests need beyond the Rust toolchain, installed below `target/tools` or by the
+//! system's package manager. What can't be had is said aloud, and its tests say that they were
+//! skipped; they never pass silently.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::verbs::say;
+
+/// The browser's driver and the accessibility checker, at the versions that the tests were
+/// written with.
+const WEB_PACKAGES: [&str; 2] = ["playwright-core@1.56.1", "axe-core@4.11.0"];
+
+/// Installs what is missing and gives the variables that tell the tests where it is.
+pub(crate) fn prepare() -> Vec<(String, String)> {
+    let mut variables = Vec::new();
+    match web() {
+        Ok((tools, chromium)) => {
+            variables.push(("BAILIWICK_WEB_TOOLS".to_owned(), tools.display().to_string()));
+            variables.push(("BAILIWICK_CHROMIUM".to_owned(), chromium.display().to_string()));
+        }
+        Err(error) => {
+            say(&format!("SKIPPED: the tests in a real browser: {error:#}"));
+        }
+    }
+    variables
+}
+
+/// The folder with the browser's driver, and the browser.
+fn web() -> Result<(PathBuf, PathBuf)> {
+    let chromium = chromium()?;
+    let tools = folder("web")?;
+    let wanted = WEB_PACKAGES.join("\n");
+    let marker = tools.join("installed");
+    if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
+        return Ok((tools, chromium));
+    }
+    say("+ npm install, for the tests in a browser");
+    std::fs::write(tools.join("package.json"), "{\"private\": true}\n")?;
+    quiet(
+        Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--ignore-scripts"])
+            .args(WEB_PACKAGES)
+            .current_dir(&tools),
+    )?;
+    std::fs::write(marker, wanted)?;
+    Ok((tools, chromium))
+}
+
+fn chromium() -> Result<PathBuf> {
+    let named = std::env::var_os("BAILIWICK_CHROMIUM").map(PathBuf::from);
+    let usual = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    let known = || usual.iter().map(PathBuf::from).find(|path| path.exists());
+    if let Some(found) = named.or_else(known) {
+        return Ok(found);
+    }
+    apt(&["chromium"])?;
+    known().context("chromium was installed and is not where it should be")
+}
+
+/// Installs packages of the distribution, where this user may.
+pub(crate) fn apt(packages: &[&str]) -> Result<()> {
+    let has = |program: &str| Path::new("/usr/bin").join(program).exists();
+    if !has("apt-get") {
+        bail!("there is no apt-get here; install {} by hand", packages.join(", "));
+    }
+    say(&format!("+ apt-get install {}", packages.join(" ")));
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(["-q", "-y"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        quiet(&mut command)
+    };
+    let install = ["install", "--no-install-recommends"];
+    let whole: Vec<&str> = install.iter().chain(packages).copied().collect();
+    if apt(&whole).is_err() {
+        apt(&["update"])?;
+        apt(&whole)?;
+    }
+    Ok(())
+}
+
+/// A folder below `target/tools`.
+pub(crate) fn folder(name: &str) -> Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let folder = target.join("tools").join(name);
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Runs a command and shows what it said only when it fails.
+fn quiet(command: &mut Command) -> Result<()> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    if !output.status.success() {
+        bail!(
+            "{:?} failed: {}\n{}",
+            command.get_program(),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
