@@ -7,20 +7,30 @@
 //! code does once `cargo test` or `make` runs it is not its business.
 
 mod agreement;
+mod archive;
+mod awk;
+mod build;
+mod dev_tools;
+mod effect;
+mod environment;
+mod git;
 mod interpreter;
 mod limits;
+mod options;
+mod packages;
 mod program;
+mod secrets;
 mod sed;
 mod shell;
 mod table;
 mod text_tools;
-mod tools;
 mod word;
 
 use std::collections::BTreeSet;
 
 use bailiwick_model::action::Command;
 
+pub use effect::Effect;
 pub use limits::{MAX_COMMANDS, MAX_DEPTH, MAX_TEXT_BYTES};
 
 use self::word::Value;
@@ -37,8 +47,14 @@ pub struct Effects {
     pub scripts: BTreeSet<String>,
     /// What is written: a path from the workspace root, or an absolute one.
     pub writes: BTreeSet<String>,
+    /// What of it is removed.
+    pub deletes: BTreeSet<String>,
+    /// What is given other permissions or another owner.
+    pub permissions: BTreeSet<String>,
     /// Files that redirections read.
     pub reads: BTreeSet<String>,
+    /// Files that by their names hold secrets, and that a program is given.
+    pub secrets: BTreeSet<String>,
     /// Programs, sub-commands and devices that connect somewhere, or could.
     pub connects: BTreeSet<String>,
     /// Whether an interpreter gets code in the command itself.
@@ -54,7 +70,10 @@ pub struct Effects {
 impl Effects {
     /// Whether a path that only people change is written, or may be.
     pub fn writes_protected(&self) -> bool {
-        self.writes.iter().chain(&self.may_write).any(|path| word::may_be_protected(path))
+        self.writes.iter().chain(&self.may_write).any(|path| {
+            // what a pattern matches in scratch space is nobody's instruction
+            word::may_be_protected(path) && !(path.starts_with("/tmp/") && path.ends_with("/*"))
+        })
     }
 
     /// Every written path that is neither scratch space nor build output.
@@ -100,6 +119,14 @@ struct Analysis {
     depth: usize,
     /// Functions defined where nothing can skip the definition.
     functions: BTreeSet<String>,
+    /// Functions that are defined only if something else goes well.
+    may_be_function: BTreeSet<String>,
+    /// Whether a change of directory was seen.
+    moved: bool,
+    /// Whether a function changes the directory, so that after any call it is not known.
+    lost: bool,
+    /// Whether a variable was given text that is code to `make`.
+    code_in_variables: bool,
     /// Whether what is being read runs for certain and in this shell.
     certain: bool,
     /// Variables that hold a number, and those that hold anything else.
@@ -119,6 +146,10 @@ impl Analysis {
             commands: 0,
             depth: 0,
             functions: BTreeSet::new(),
+            may_be_function: BTreeSet::new(),
+            moved: false,
+            lost: false,
+            code_in_variables: false,
             certain: true,
             numbers: BTreeSet::new(),
             texts: BTreeSet::new(),
@@ -128,6 +159,11 @@ impl Analysis {
     }
 
     fn finish(mut self) -> Effects {
+        let builds = ["make", "gmake", "ninja", "cmake", "cargo", "npm", "tox"];
+        if self.code_in_variables && builds.iter().any(|name| self.effects.programs.contains(*name))
+        {
+            self.effects.doubt("a variable holds code, and a program that is started may run it");
+        }
         // Bash evaluates the *content* of a variable in arithmetic, subscripts with their command
         // substitutions included; so only variables that were given numbers here are harmless.
         for name in &self.evaluated {

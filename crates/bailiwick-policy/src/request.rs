@@ -166,6 +166,9 @@ fn command_facts(
         pair("connects", strings(&effects.connects)),
         pair("writes", strings(&effects.writes)),
         pair("reads", strings(&effects.reads)),
+        pair("deletes", strings(&effects.deletes)),
+        pair("permissions", strings(&effects.permissions)),
+        pair("secrets", strings(&effects.secrets)),
         pair(
             "writes_in_scope",
             flag(

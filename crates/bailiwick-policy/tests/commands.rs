@@ -76,33 +76,75 @@ mod corpus {
         }
     }
 
+    /// One shape that must not be permitted.
+    struct Bypass {
+        shape: String,
+        text: String,
+        rule: Option<String>,
+        has: Vec<String>,
+    }
+
+    fn strings(value: Option<&toml::Value>) -> Vec<String> {
+        value
+            .and_then(|value| value.as_array())
+            .into_iter()
+            .flatten()
+            .map(|text| text.as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    fn bypasses() -> Vec<Bypass> {
+        let mut all = Vec::new();
+        for case in read("bypass.toml")["case"].as_array().unwrap() {
+            all.push(Bypass {
+                shape: case["shape"].as_str().unwrap().to_owned(),
+                text: case["text"].as_str().unwrap().to_owned(),
+                rule: case.get("rule").map(|rule| rule.as_str().unwrap().to_owned()),
+                has: strings(case.get("has")),
+            });
+        }
+        for group in read("escapes.toml")["group"].as_array().unwrap() {
+            for text in strings(group.get("texts")) {
+                all.push(Bypass {
+                    shape: group["shape"].as_str().unwrap().to_owned(),
+                    text,
+                    rule: group.get("rule").map(|rule| rule.as_str().unwrap().to_owned()),
+                    has: vec![],
+                });
+            }
+        }
+        all
+    }
+
+    fn innocents() -> Vec<String> {
+        strings(read("innocent.toml").get("texts"))
+    }
+
     #[test]
     fn no_bypass_is_permitted() {
         let set = PolicySet::standard().unwrap();
-        let table = read("bypass.toml");
-        let cases = table["case"].as_array().unwrap();
-        assert!(cases.len() >= 100, "{}", cases.len());
+        let cases = bypasses();
+        assert!(cases.len() >= 600, "{}", cases.len());
         let mut wrong = Vec::new();
-        for case in cases {
-            let text = case["text"].as_str().unwrap();
-            let effects = analyse_shell(text);
-            match judge(&set, text) {
+        for case in &cases {
+            let effects = analyse_shell(&case.text);
+            match judge(&set, &case.text) {
                 Verdict::Deny(denial) => {
-                    let rule = case.get("rule").map(|rule| rule.as_str().unwrap().to_owned());
-                    if rule.as_ref().is_some_and(|rule| !denial.rules.contains(rule)) {
+                    if case.rule.as_ref().is_some_and(|rule| !denial.rules.contains(rule)) {
                         wrong.push(format!(
-                            "{}: {text:?} denied by {:?}, {effects:?}",
-                            case["shape"], denial.rules
+                            "{}: {:?} denied by {:?}, {effects:?}",
+                            case.shape, case.text, denial.rules
                         ));
                     }
                 }
                 other => {
-                    wrong.push(format!("{}: {text:?} is {other:?}, {effects:?}", case["shape"]));
+                    wrong
+                        .push(format!("{}: {:?} is {other:?}, {effects:?}", case.shape, case.text));
                 }
             }
-            for wanted in case.get("has").and_then(|has| has.as_array()).into_iter().flatten() {
-                if !holds(&effects, wanted.as_str().unwrap()) {
-                    wrong.push(format!("{}: no {wanted} in {effects:?}", case["shape"]));
+            for wanted in &case.has {
+                if !holds(&effects, wanted) {
+                    wrong.push(format!("{}: no {wanted} in {effects:?}", case.shape));
                 }
             }
         }
@@ -112,16 +154,35 @@ mod corpus {
     #[test]
     fn no_innocent_is_refused() {
         let set = PolicySet::standard().unwrap();
-        let table = read("innocent.toml");
-        let texts = table["texts"].as_array().unwrap();
+        let texts = innocents();
         assert!(texts.len() >= 150, "{}", texts.len());
         let wrong: Vec<String> = texts
             .iter()
-            .map(|text| text.as_str().unwrap())
             .filter(|text| !matches!(judge(&set, text), Verdict::Permit { .. }))
             .map(|text| format!("{text:?} is {:?}, {:?}", judge(&set, text), analyse_shell(text)))
             .collect();
         assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), texts.len(), wrong.join("\n"));
+    }
+
+    #[test]
+    fn precision_and_recall() {
+        let set = PolicySet::standard().unwrap();
+        let refused = |text: &str| !matches!(judge(&set, text), Verdict::Permit { .. });
+        let (bypasses, innocents) = (bypasses(), innocents());
+        let found = bypasses.iter().filter(|case| refused(&case.text)).count();
+        let mistaken = innocents.iter().filter(|text| refused(text)).count();
+        println!(
+            "bypass suite: recall {found} of {} ({:.4}), precision {found} of {} ({:.4})",
+            bypasses.len(),
+            ratio(found, bypasses.len()),
+            found + mistaken,
+            ratio(found, found + mistaken),
+        );
+        assert_eq!((found, mistaken), (bypasses.len(), 0));
+    }
+
+    fn ratio(part: usize, whole: usize) -> f64 {
+        f64::from(u32::try_from(part).unwrap()) / f64::from(u32::try_from(whole).unwrap())
     }
 
     #[test]
@@ -184,103 +245,5 @@ mod corpus {
 }
 
 #[cfg(test)]
-mod properties {
-    use std::sync::LazyLock;
-
-    use bailiwick_model::verdict::Verdict;
-    use bailiwick_policy::PolicySet;
-    use bailiwick_policy::command::{analyse, analyse_shell};
-    use proptest::prelude::*;
-
-    use crate::harness::{command, judge, judge_argv};
-
-    static SET: LazyLock<PolicySet> = LazyLock::new(|| PolicySet::standard().unwrap());
-
-    /// Ways to write one word so that a shell reads the same one.
-    fn disguised(word: &'static str) -> impl Strategy<Value = String> {
-        prop::collection::vec(0..5u8, word.len()).prop_map(move |styles| {
-            word.chars()
-                .zip(styles)
-                .map(|(c, style)| match style {
-                    0 => format!("'{c}'"),
-                    1 => format!("\"{c}\""),
-                    2 => format!("\\{c}"),
-                    3 => format!("''{c}"),
-                    _ => c.to_string(),
-                })
-                .collect()
-        })
-    }
-
-    fn wrapped(inner: String, wraps: &[u8]) -> String {
-        wraps.iter().fold(inner, |text, wrap| match wrap {
-            0 => format!("ls && {text}"),
-            1 => format!("( {text} )"),
-            2 => format!("{{ {text}; }}"),
-            3 => format!("if true; then {text}; fi"),
-            4 => format!("echo $({text})"),
-            5 => format!("bash -c '{}'", text.replace('\'', "'\\''")),
-            6 => format!("ls | {text}"),
-            7 => format!("for i in 1; do {text}; done"),
-            8 => format!("true & {text}"),
-            9 => format!("f() {{ {text}; }}; f"),
-            10 => format!("! {text}"),
-            11 => format!("ls\n{text}"),
-            12 => format!("cat <({text})"),
-            13 => format!("while true; do {text}; done"),
-            14 => format!("cat <<E\n$({text})\nE"),
-            15 => format!("echo \"${{x:-$({text})}}\""),
-            16 => format!("case a in a) {text};; esac"),
-            17 => format!("coproc {{ {text}; }}"),
-            _ => format!("A=1 {text}"),
-        })
-    }
-
-    fn forbidden() -> impl Strategy<Value = String> {
-        prop_oneof![
-            (disguised("curl"), disguised("a.example")).prop_map(|(a, b)| format!("{a} {b}")),
-            (disguised("git"), disguised("push")).prop_map(|(a, b)| format!("{a} {b}")),
-            (disguised("tee"), disguised(".git/config")).prop_map(|(a, b)| format!("{a} {b}")),
-            disguised(".github/x").prop_map(|a| format!("echo x > {a}")),
-            (disguised("sudo"), disguised("ls")).prop_map(|(a, b)| format!("{a} {b}")),
-            (disguised("eval"), disguised("ls")).prop_map(|(a, b)| format!("{a} {b}")),
-            (disguised("env"), disguised("wget")).prop_map(|(a, b)| format!("{a} {b} x")),
-            (disguised("find"), disguised("nc"))
-                .prop_map(|(a, b)| format!("{a} . -exec {b} x \\;")),
-            (disguised("timeout"), disguised("ssh")).prop_map(|(a, b)| format!("{a} 5 {b} x")),
-        ]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(1500))]
-
-        #[test]
-        fn no_quoting_or_wrapping_moves_a_verdict_towards_allow(inner in forbidden(), wraps in prop::collection::vec(0..19u8, 0..4)) {
-            let text = wrapped(inner, &wraps);
-            let verdict = judge(&SET, &text);
-            prop_assert!(matches!(verdict, Verdict::Deny(_)), "{text:?} is {verdict:?}: {:?}", analyse_shell(&text));
-        }
-
-        #[test]
-        fn any_text_gets_an_answer(text in ".{0,200}", argv in prop::collection::vec(".{0,20}", 0..5)) {
-            drop(analyse_shell(&text));
-            let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-            drop(analyse(&command(&argv)));
-        }
-
-        #[test]
-        fn any_shell_like_text_gets_an_answer(parts in prop::collection::vec(prop::sample::select(vec![
-            "(", ")", "{", "}", "$(", "`", "'", "\"", "\\", "if ", "then ", "fi;", "for ", "do ", "done;", "case ", "in ", "esac;", "[[ ", " ]]",
-            "((", "))", "${", "<<E\n", "\nE\n", ">", "<", "|", "&", ";", "\n", "ls ", "x=", "$x", "~", "1", "9999999999", "!", "*", " ", "$'", "#",
-            "function f ", "f() ", "coproc ", "time ", "-eq ", "@(", "..", ",",
-        ]), 0..40)) {
-            drop(analyse_shell(&parts.concat()));
-        }
-
-        #[test]
-        fn arguments_without_a_shell_are_judged_alike(program in prop::sample::select(vec!["curl", "wget", "ssh", "sudo", "eval"]), arg in "[a-z./-]{0,20}") {
-            let verdict = judge_argv(&SET, &[program, &arg]);
-            prop_assert!(matches!(verdict, Verdict::Deny(_)), "{program} {arg}: {verdict:?}");
-        }
-    }
-}
+#[path = "commands/properties.rs"]
+mod properties;

@@ -1,10 +1,10 @@
 //! From a program and its arguments to what it does.
 
+use super::options::could_be_option;
 use super::shell::{is_identifier, is_number};
 use super::table::{self, Wrapper};
-use super::text_tools::could_be_option;
 use super::word::Value;
-use super::{Analysis, MAX_COMMANDS, MAX_DEPTH};
+use super::{Analysis, MAX_COMMANDS, MAX_DEPTH, dev_tools};
 
 impl Analysis {
     /// Reads one program with its arguments.
@@ -42,6 +42,9 @@ impl Analysis {
             if self.functions.contains(written) && !table::is_special(written) {
                 return None;
             }
+            if self.may_be_function.contains(written) {
+                self.doubt(format!("`{written}` may be a function or a program"));
+            }
             self.effects.programs.insert(written.to_owned());
             return Some(written.to_owned());
         }
@@ -57,7 +60,8 @@ impl Analysis {
         None
     }
 
-    fn dispatch(&mut self, name: &str, args: &[Value]) {
+    pub(super) fn dispatch(&mut self, name: &str, args: &[Value]) {
+        self.secrets(name, args);
         if table::PRIVILEGED.contains(&name) {
             self.effects.privileged = true;
         }
@@ -136,16 +140,30 @@ impl Analysis {
             "lua" | "Rscript" | "osascript" | "tclsh" => self.interpreter(args, &["-e", "-l"], &[]),
             "awk" | "gawk" | "mawk" | "nawk" => self.awk(args),
             "sed" | "gsed" => self.sed(args),
-            "sort" | "shuf" | "tree" | "tar" | "gzip" | "gunzip" | "tee" | "rm" | "rmdir"
-            | "touch" | "mkdir" | "truncate" | "shred" | "unlink" | "chmod" | "chown" | "chgrp"
-            | "mv" | "cp" | "install" | "ln" | "dd" | "uniq" | "base64" | "rg" | "patch" | "jq"
-            | "rustfmt" | "split" | "csplit" | "grep" | "diff" => self.text_tool(name, args),
+            "tar" => self.tar(args),
+            "sort" | "shuf" | "tree" | "gzip" | "gunzip" | "tee" | "rm" | "rmdir" | "touch"
+            | "mkdir" | "mktemp" | "truncate" | "shred" | "unlink" | "chmod" | "chown"
+            | "chgrp" | "mv" | "cp" | "install" | "ln" | "dd" | "uniq" | "base64" | "rg"
+            | "patch" | "jq" | "rustfmt" | "split" | "csplit" | "grep" | "egrep" | "fgrep"
+            | "diff" | "file" => {
+                self.text_tool(name, args);
+            }
             "git" => self.git(args),
             "cargo" => self.cargo(args),
             "npm" | "pnpm" | "yarn" | "npx" => self.node_packages(name, args),
             "pip" | "pip3" | "pipx" => self.pip(args),
             "go" => self.go(args),
-            "make" | "gmake" | "ninja" | "cmake" | "ctest" | "rustc" => self.build_tool(name, args),
+            "make" | "gmake" | "ninja" | "cmake" | "ctest" | "rustc" | "rustdoc" => {
+                self.build_tool(name, args);
+            }
+            "clippy-driver" => self.build_tool("rustc", args),
+            "cargo-clippy" => {
+                let clippy = Value::Known("clippy".to_owned());
+                self.cargo(&[&[clippy], args].concat());
+            }
+            "mvn" | "gradle" => self.java_build(name, args),
+            "ar" => self.ar(args),
+            _ if dev_tools::NAMES.contains(&name) => self.dev_tool(name, args),
             _ if is_compiler(name) => self.build_tool("cc", args),
             _ => {}
         }
@@ -259,6 +277,13 @@ impl Analysis {
                 if risky {
                     self.doubt(format!("`{name} {text}` changes how text is read"));
                 }
+                // `read -aNAME`
+                if name == "read"
+                    && let Some((_, variable)) = text.split_once('a')
+                    && !variable.is_empty()
+                {
+                    self.assign(variable, &Value::Unknown);
+                }
                 continue;
             }
             match (name, text.split_once('=')) {
@@ -281,10 +306,16 @@ impl Analysis {
     fn trap(&mut self, args: &[Value]) {
         match args.first() {
             None => {}
-            Some(Value::Known(text)) if matches!(text.as_str(), "-" | "" | "-l" | "-p" | "--") => {}
+            Some(Value::Known(text)) if text == "--" => {
+                self.trap(args.get(1..).unwrap_or(&[]));
+            }
+            Some(Value::Known(text)) if matches!(text.as_str(), "-" | "" | "-l" | "-p") => {}
             Some(Value::Known(text)) => {
                 let text = text.clone();
+                // where the shell will be by then is not known
+                let cwds = self.cwds.take();
                 self.nested(&text);
+                self.cwds = cwds;
             }
             Some(_) => self.doubt("what `trap` runs is only known at run time"),
         }
@@ -380,11 +411,16 @@ impl Analysis {
                     continue;
                 }
                 "-delete" => {
-                    for start in &starts {
-                        self.writes(start);
-                    }
-                    if starts.is_empty() {
-                        self.writes(&Value::Known(".".to_owned()));
+                    // a condition before it spares the directory itself
+                    let below = args.iter().any(|arg| {
+                        matches!(arg.known(), Some("-name" | "-iname" | "-mindepth" | "-path"))
+                    });
+                    let here = [Value::Known(".".to_owned())];
+                    for start in if starts.is_empty() { &here[..] } else { &starts } {
+                        match start.text().filter(|_| below) {
+                            Some(text) => self.removes(&Value::Known(format!("{text}/*"))),
+                            None => self.removes(start),
+                        }
                     }
                 }
                 "-fls" | "-fprint" | "-fprint0" | "-fprintf" => {
@@ -409,7 +445,7 @@ fn may_act(arg: &Value) -> bool {
         ["-exec", "-execdir", "-ok", "-okdir", "-delete", "-fls", "-fprint", "-fprintf", "-L"];
     match arg {
         Value::Known(_) => false,
-        Value::Unknown => true,
+        Value::Partial(_) | Value::Unknown => true,
         Value::Pattern(text) => {
             could_be_option(arg)
                 && globset::Glob::new(text).map_or(true, |glob| {

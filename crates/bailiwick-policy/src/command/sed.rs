@@ -1,7 +1,7 @@
 //! `sed`: its options, and whether a script only edits what is printed.
 
 use super::Analysis;
-use super::text_tools::could_be_option;
+use super::options::could_be_option;
 use super::word::Value;
 
 impl Analysis {
@@ -39,7 +39,13 @@ impl Analysis {
                     }
                 }
                 "-l" | "--line-length" => rest = after.get(1..).unwrap_or(&[]),
-                _ if text.starts_with("-i") || text.starts_with("--in-place=") => in_place = true,
+                _ if text.starts_with("-i") || text.starts_with("--in-place=") => {
+                    in_place = true;
+                    // a suffix can name another directory, and a star in it stands for the file
+                    if text.contains(['/', '*']) {
+                        self.doubt(format!("`sed {text}` writes where the text does not say"));
+                    }
+                }
                 _ if text.starts_with("--expression=") => {
                     scripts.push(Value::Known(
                         text.split_once('=').map_or(String::new(), |(_, script)| script.to_owned()),

@@ -12,7 +12,7 @@ use brush_parser::ast::{
 use brush_parser::{Parser, ParserOptions};
 
 use super::word::{Value, join};
-use super::{Analysis, MAX_COMMANDS, MAX_DEPTH, agreement, limits, table};
+use super::{Analysis, MAX_COMMANDS, MAX_DEPTH, agreement, environment, limits};
 
 impl Analysis {
     /// Reads shell text as a script of its own.
@@ -219,11 +219,18 @@ impl Analysis {
         // where it will be called from is not followed
         let cwds = self.cwds.take();
         let certain = std::mem::replace(&mut self.certain, false);
+        let moved = std::mem::replace(&mut self.moved, false);
         self.compound(&body.0);
+        // nor where the shell is after a call
+        self.lost |= self.moved;
+        self.moved |= moved;
         self.cwds = cwds;
         self.certain = certain;
+        let name = function.fname.value.clone();
         if certain {
-            self.functions.insert(function.fname.value.clone());
+            self.functions.insert(name);
+        } else {
+            self.may_be_function.insert(name);
         }
     }
 
@@ -302,6 +309,7 @@ impl Analysis {
 
     /// Notes that a variable is given a value.
     pub(super) fn assign(&mut self, name: &str, value: &Value) {
+        self.code_in_variables |= value.known().is_some_and(environment::holds_code);
         self.check_name(name, value.known());
         let known =
             if value.known().is_some_and(is_number) { &mut self.numbers } else { &mut self.texts };
@@ -312,7 +320,7 @@ impl Analysis {
         let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !plain {
             self.doubt("a variable's name is computed");
-        } else if table::steers(name, value) {
+        } else if environment::steers(name, value) {
             self.doubt(format!("`{name}` changes what programs start, load or connect to"));
         }
     }
@@ -371,6 +379,7 @@ impl Analysis {
         if path.starts_with("/dev/tcp/") || path.starts_with("/dev/udp/") {
             self.effects.connects.insert(path.chars().take(9).collect());
         } else if reads {
+            self.secret_read(path);
             for place in self.places(path).unwrap_or_else(|| vec![path.to_owned()]) {
                 self.effects.reads.insert(place);
             }
@@ -392,6 +401,7 @@ impl Analysis {
 
     /// Notes that the shell changes its directory.
     pub(super) fn change_directory(&mut self, value: Option<&Value>) {
+        self.moved = true;
         self.cwds = match (value.and_then(Value::known), self.cwds.take()) {
             (Some("-") | None, _) | (_, None) => None,
             (Some(path), Some(cwds)) => {

@@ -16,6 +16,8 @@ pub(super) enum Value {
     Known(String),
     /// Names that match this pattern, or several texts made from braces.
     Pattern(String),
+    /// Something of which a part is only known at run time: a star stands for each such part.
+    Partial(String),
     /// Something that is only known at run time.
     Unknown,
 }
@@ -25,7 +27,7 @@ impl Value {
     pub(super) fn known(&self) -> Option<&str> {
         match self {
             Self::Known(text) => Some(text),
-            Self::Pattern(_) | Self::Unknown => None,
+            Self::Pattern(_) | Self::Partial(_) | Self::Unknown => None,
         }
     }
 
@@ -33,7 +35,7 @@ impl Value {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Known(text) | Self::Pattern(text) => Some(text),
-            Self::Unknown => None,
+            Self::Partial(_) | Self::Unknown => None,
         }
     }
 }
@@ -44,6 +46,14 @@ struct Built {
     text: String,
     pattern: bool,
     unknown: bool,
+}
+
+impl Built {
+    /// A part that is only known at run time.
+    fn hide(&mut self) {
+        self.unknown = true;
+        self.text.push('*');
+    }
 }
 
 impl Analysis {
@@ -58,7 +68,8 @@ impl Analysis {
         let mut built = Built::default();
         self.pieces(&pieces, false, &mut built);
         if built.unknown {
-            return Value::Unknown;
+            let known = built.text.contains(|c: char| c != '*');
+            return if known { Value::Partial(built.text) } else { Value::Unknown };
         }
         // a bracket alone is the command `[`
         if built.pattern && built.text != "[" {
@@ -82,9 +93,9 @@ impl Analysis {
         for WordPieceWithSource { piece, .. } in pieces {
             match piece {
                 WordPiece::Text(text) => {
-                    if text.contains('`') || text.contains("$(") || text.contains("${") {
+                    if ["`", "$(", "${", "$["].iter().any(|mark| text.contains(mark)) {
                         self.doubt("an expansion is not understood");
-                        built.unknown = true;
+                        built.hide();
                     }
                     // zsh and ksh expand `=name`, and brackets, braces and stars are patterns
                     built.pattern |= !quoted && text.contains(['*', '?', '[', '{']);
@@ -92,23 +103,23 @@ impl Analysis {
                 }
                 WordPiece::SingleQuotedText(text) => built.text.push_str(text),
                 // bash decodes it, dash takes the dollar sign as text: two shells, two words
-                WordPiece::AnsiCQuotedText(_) => built.unknown = true,
+                WordPiece::AnsiCQuotedText(_) => built.hide(),
                 WordPiece::DoubleQuotedSequence(inner) => self.pieces(inner, true, built),
                 WordPiece::GettextDoubleQuotedSequence(inner) => {
                     self.pieces(inner, true, built);
-                    built.unknown = true;
+                    built.hide();
                 }
                 WordPiece::TildeExpansion(_) => built.text.push_str("/~"),
                 WordPiece::EscapeSequence(text) => {
                     built.text.extend(text.chars().skip(1).filter(|c| *c != '\n'));
                 }
                 WordPiece::CommandSubstitution(text) => {
-                    built.unknown = true;
+                    built.hide();
                     self.substitutions.push(text.clone());
                     self.nested(text);
                 }
                 WordPiece::BackquotedCommandSubstitution(text) => {
-                    built.unknown = true;
+                    built.hide();
                     self.substitutions.push(text.clone());
                     // within backquotes one level of backslashes is taken off before the text is read
                     self.nested(
@@ -116,11 +127,11 @@ impl Analysis {
                     );
                 }
                 WordPiece::ParameterExpansion(expression) => {
-                    built.unknown = true;
+                    built.hide();
                     self.parameter(expression);
                 }
                 WordPiece::ArithmeticExpression(expression) => {
-                    built.unknown = true;
+                    built.hide();
                     self.arithmetic(&expression.value);
                 }
             }
@@ -239,7 +250,7 @@ impl Analysis {
         if path.starts_with('/') {
             return Some(vec![from_root(path)]);
         }
-        let cwds = self.cwds.as_ref()?;
+        let cwds = self.cwds.as_ref().filter(|_| !self.lost)?;
         Some(cwds.iter().map(|cwd| join(cwd, path)).collect())
     }
 }
