@@ -16,12 +16,13 @@ fn main() -> ExitCode {
         ["fmt"] => verbs::format(),
         ["lint"] => verbs::lint(),
         ["docs"] => verbs::docs(),
+        ["test", "escape", rest @ ..] => verbs::escape(rest),
         ["test", rest @ ..] => verbs::test(rest),
         ["screenshots", folder] => verbs::screenshots(folder),
         ["bench"] => verbs::bench(),
         ["ci"] => verbs::ci(),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask tidy | fmt | lint | docs | test [--full] | screenshots FOLDER | bench | ci"
+            "usage: cargo xtask tidy | fmt | lint | docs | test [--full | escape] | screenshots FOLDER | bench | ci"
         )),
     };
     match result {

@@ -52,6 +52,14 @@ pub(crate) fn docs() -> Result<()> {
     )
 }
 
+/// The escape suite alone, with its options (`--tier NAME`, `--only WORD`, `--no-matrix`).
+pub(crate) fn escape(rest: &[&str]) -> Result<()> {
+    let mut arguments =
+        vec!["test", "-p", "bailiwick-sandbox", "--test", "escape", "--locked", "--"];
+    arguments.extend(rest);
+    cargo(&arguments, &[])
+}
+
 /// Every test. With `--full` the long campaigns (more crash points, more property cases) run too.
 pub(crate) fn test(rest: &[&str]) -> Result<()> {
     let environment: &[(&str, &str)] = match rest {

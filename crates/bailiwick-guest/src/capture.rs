@@ -35,6 +35,11 @@ impl Capture {
         self.tail.extend(last);
     }
 
+    /// How much came in so far.
+    pub(crate) fn total_bytes(&self) -> u64 {
+        self.total_bytes
+    }
+
     pub(crate) fn finish(self) -> Captured {
         Captured {
             head: self.head,

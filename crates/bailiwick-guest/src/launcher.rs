@@ -12,7 +12,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 use crate::cage::{self, Forked, Host, InitPipes};
 use crate::cgroup::Group;
 use crate::reply::{CageError, NotApplied, Reply};
-use crate::spec::{Cage, CageSpec, Guard, Network};
+use crate::spec::{Cage, CageSpec, Guard};
 use crate::supervise::{Supervised, supervise};
 use crate::wire::{read_message, write_message};
 
@@ -152,15 +152,13 @@ fn start(spec: &CageSpec, parts: &[Vec<u8>], group: &Group) -> Result<Started, C
         }
         _ => None,
     };
-    let network = spec.cage.network == Network::None && spec.cage.has(Guard::NetworkNamespace);
-    let pid = spec.cage.has(Guard::PidNamespace);
     let host = Host::of(&spec.cage);
     // Programs open their own streams again, by names such as `/dev/stdout`.
     for stream in [Some(&stdout_writer), Some(&stderr_writer), stdin.as_ref()].into_iter().flatten()
     {
         host.give(stream).map_err(CageError::at("giving the streams to the payload"))?;
     }
-    let forked = cage::clone_init(network, pid).map_err(CageError::at("making the namespaces"))?;
+    let forked = cage::clone_init(&spec.cage).map_err(CageError::at("making the namespaces"))?;
     let init = match forked {
         Forked::Child => {
             drop((go_writer, report, stdout, stderr));

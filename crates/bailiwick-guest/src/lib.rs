@@ -22,6 +22,7 @@
 mod cage;
 mod capture;
 pub mod cgroup;
+mod disk;
 mod files;
 mod launcher;
 mod reply;

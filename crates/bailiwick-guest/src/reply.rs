@@ -16,6 +16,10 @@ pub enum Limit {
     Pids,
     /// The size of a file.
     FileSize,
+    /// How much was written to the output streams.
+    Output,
+    /// By how much workspace and scratch directory grew.
+    Disk,
 }
 
 impl Limit {
@@ -27,6 +31,8 @@ impl Limit {
             Self::Memory => "memory",
             Self::Pids => "pids",
             Self::FileSize => "file_size",
+            Self::Output => "output",
+            Self::Disk => "disk",
         }
     }
 }

@@ -76,6 +76,10 @@ pub struct Limits {
     pub tmpfs_bytes: u64,
     /// How much of the beginning, and as much of the end, is kept of each output stream.
     pub output_bytes: u64,
+    /// How much may be written to both output streams together, kept or not.
+    pub output_total_bytes: u64,
+    /// By how much workspace and scratch directory may grow together during one run.
+    pub disk_bytes: u64,
 }
 
 /// Everything about a cage but the operation.
@@ -141,17 +145,31 @@ impl Cage {
 }
 
 /// A single guard of the cage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
+    /// The mount namespace, without which there can be no root of its own either.
+    MountNamespace,
     /// The root file system of its own.
     NewRoot,
     /// `nosuid` on what is mounted from the host.
     NoSuid,
+    /// `nodev` on what is mounted from the host.
+    NoDev,
+    /// `ro` on what is mounted from the host and may not be written.
+    ReadOnly,
+    /// The covers over what `/proc` tells of the host.
+    MaskedProc,
     /// The network namespace.
     NetworkNamespace,
     /// The pid namespace.
     PidNamespace,
+    /// The ipc namespace.
+    IpcNamespace,
+    /// The uts namespace: host and domain name.
+    UtsNamespace,
+    /// The cgroup namespace.
+    CgroupNamespace,
     /// The switch from root to the payload's user.
     PayloadUser,
     /// The inner user and mount namespace, which locks every mount attribute.
@@ -174,6 +192,46 @@ pub enum Guard {
     Cgroup,
     /// Resource limits of single processes.
     ProcessLimits,
+    /// The limits that the launcher watches over: both times, output and disk.
+    WatchedLimits,
+    /// The size of each `tmpfs`.
+    TmpfsLimits,
+    /// The end of the cage when its launcher ends.
+    DiesWithLauncher,
+    /// The environment of its own.
+    OwnEnvironment,
+}
+
+impl Guard {
+    /// Every guard.
+    pub const ALL: [Self; 26] = [
+        Self::MountNamespace,
+        Self::NewRoot,
+        Self::NoSuid,
+        Self::NoDev,
+        Self::ReadOnly,
+        Self::MaskedProc,
+        Self::NetworkNamespace,
+        Self::PidNamespace,
+        Self::IpcNamespace,
+        Self::UtsNamespace,
+        Self::CgroupNamespace,
+        Self::PayloadUser,
+        Self::MountLock,
+        Self::NoNestedNamespaces,
+        Self::NoCapabilities,
+        Self::NoNewPrivileges,
+        Self::Landlock,
+        Self::Seccomp,
+        Self::ClosedFiles,
+        Self::HiddenInit,
+        Self::Cgroup,
+        Self::ProcessLimits,
+        Self::WatchedLimits,
+        Self::TmpfsLimits,
+        Self::DiesWithLauncher,
+        Self::OwnEnvironment,
+    ];
 }
 
 /// How a file is written. The bytes travel beside the JSON, see [`crate::write_message`].

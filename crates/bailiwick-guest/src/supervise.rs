@@ -10,12 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::capture::Capture;
 use crate::cgroup::{Controller, Group};
+use crate::disk::{self, DiskWatch};
 use crate::launcher::Started;
 use crate::reply::{Answer, Applied, CageError, Ended, FileError, Limit, NotApplied, Reply};
 use crate::spec::{CageSpec, Guard};
 
 /// The most that a cage's init may report. It is ours, but it handles what an agent wrote.
 const MAX_REPORT_BYTES: usize = 48 << 20;
+
+/// How many refused forks make a bomb. A build that hits the limit fails or waits long before.
+const BOMB: u64 = 1_000;
 
 /// What the init reports, one JSON document a line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,6 +50,7 @@ struct Watch {
     stderr: Capture,
     report: Vec<u8>,
     killed_for: Option<Ended>,
+    disk: DiskWatch,
 }
 
 /// Waits for the end of the cage, ending it when a limit is reached or nobody wants it any more.
@@ -61,6 +66,10 @@ pub(crate) fn supervise(
         stderr: Capture::new(keep),
         report: Vec::new(),
         killed_for: None,
+        disk: DiskWatch::new(
+            std::iter::once(&spec.cage.workspace).chain(&spec.cage.scratch).cloned().collect(),
+            spec.cage.limits.disk_bytes,
+        ),
     };
     let watched = watch.until_the_end(spec, &started, group, started_at);
     if watched.is_err() {
@@ -114,14 +123,23 @@ impl Watch {
             rustix::io::ioctl_fionbio(file, true).map_err(io)?;
         }
         let mut open = [true; 3];
+        let watched = spec.cage.has(Guard::WatchedLimits);
         loop {
             let left = deadline.map_or(Duration::MAX, |deadline| {
                 deadline.saturating_duration_since(Instant::now())
             });
             let mut next = left;
-            if self.killed_for.is_none() {
+            if self.killed_for.is_none() && watched {
+                let written = self.stdout.total_bytes().saturating_add(self.stderr.total_bytes());
+                let init = started.init.as_raw_nonzero().get().unsigned_abs();
                 if left.is_zero() {
                     self.end(started, Ended::Limit { limit: Limit::WallClock })?;
+                } else if written > limits.output_total_bytes {
+                    self.end(started, Ended::Limit { limit: Limit::Output })?;
+                } else if group.limits(Controller::Pids) && group.refused_forks() > BOMB {
+                    self.end(started, Ended::Limit { limit: Limit::Pids })?;
+                } else if self.disk.is_over(|| disk::processes_of(init)) {
+                    self.end(started, Ended::Limit { limit: Limit::Disk })?;
                 } else if let Some(used) = group.cpu_ms() {
                     let rest = limits.cpu_time_ms.saturating_sub(used);
                     if rest == 0 {
@@ -132,6 +150,7 @@ impl Watch {
                         std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
                     next = next.min(Duration::from_millis((rest / processors).max(5)));
                 }
+                next = next.min(disk::INTERVAL);
             }
             let stdin = std::io::stdin();
             let mut fds = vec![PollFd::new(&started.pidfd, PollFlags::IN)];
@@ -146,8 +165,11 @@ impl Watch {
                 let file = files.get(*stream).copied().unwrap_or(&started.report);
                 fds.push(PollFd::new(file, PollFlags::IN));
             }
-            let timeout =
-                if self.killed_for.is_some() { None } else { Timespec::try_from(next).ok() };
+            let timeout = if self.killed_for.is_some() || (!watched && left.is_zero()) {
+                None
+            } else {
+                Timespec::try_from(next).ok()
+            };
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(io(error)),
@@ -295,7 +317,7 @@ fn by_limit(exit: Ended, reached: &[Limit]) -> Ended {
     let decisive = |limit: &&Limit| match limit {
         Limit::Memory => failed,
         Limit::CpuTime | Limit::FileSize => by_signal,
-        Limit::WallClock | Limit::Pids => false,
+        Limit::WallClock | Limit::Pids | Limit::Output | Limit::Disk => false,
     };
     reached.iter().find(decisive).map_or(exit, |limit| Ended::Limit { limit: *limit })
 }

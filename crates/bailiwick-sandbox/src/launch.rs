@@ -19,6 +19,16 @@ const MAX_STDERR_BYTES: u64 = 4096;
 /// The most that a launcher may answer.
 const MAX_ANSWER_BYTES: u64 = 65 << 20;
 
+#[cfg(feature = "test-support")]
+fn has_own_environment(spec: &CageSpec) -> bool {
+    !spec.cage.off.contains(&bailiwick_guest::Guard::OwnEnvironment)
+}
+
+#[cfg(not(feature = "test-support"))]
+fn has_own_environment(_: &CageSpec) -> bool {
+    true
+}
+
 /// Runs one launcher to its end.
 ///
 /// Safe to cancel: with the future its end of the pipe goes away, upon which the launcher ends the
@@ -32,10 +42,13 @@ pub(crate) async fn launch(
     write_message(&mut message, spec, parts)
         .map_err(|source| SandboxError::Launcher { stderr: String::new(), source })?;
     let io = |source| SandboxError::Launch { source };
-    let mut child = Command::new(launcher)
+    let mut command = Command::new(launcher);
+    // What is secret in our environment is no business of a process that agents come near to.
+    if has_own_environment(spec) {
+        command.env_clear();
+    }
+    let mut child = command
         .arg(MARKER)
-        // What is secret in our environment is no business of a process that agents come near to.
-        .env_clear()
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

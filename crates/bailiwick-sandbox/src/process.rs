@@ -89,6 +89,9 @@ pub struct CageConfig {
     pub limits: Limits,
     /// Variables added to every command's environment; never a credential.
     pub env: BTreeMap<String, String>,
+    /// Guards that are left off, to show in a test what they are good for.
+    #[cfg(feature = "test-support")]
+    pub off: Vec<bailiwick_guest::Guard>,
 }
 
 impl CageConfig {
@@ -102,6 +105,8 @@ impl CageConfig {
             network: NetworkRule::Never,
             limits: default_limits(),
             env: BTreeMap::new(),
+            #[cfg(feature = "test-support")]
+            off: Vec::new(),
         }
     }
 }
@@ -119,6 +124,8 @@ pub fn default_limits() -> Limits {
         file_size_bytes: 4 << 30,
         tmpfs_bytes: 2 << 30,
         output_bytes: 48 << 10,
+        output_total_bytes: 256 << 20,
+        disk_bytes: 16 << 30,
     }
 }
 
@@ -267,6 +274,8 @@ impl Shared {
             mounts,
             network,
             cgroups: self.cgroups.homes.clone(),
+            #[cfg(feature = "test-support")]
+            off: self.cage.off.clone(),
             ..Cage::new(cage_name(), self.cage.workspace.clone(), limits, self.payload_id)
         }
     }

@@ -11,6 +11,7 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch, sock_filter,
 };
 
+use super::sys;
 use crate::reply::CageError;
 
 /// The newest call whose meaning is known here: `removexattrat`. What follows, beginning with
@@ -128,9 +129,8 @@ pub(super) fn install() -> Result<(), CageError> {
     for program in programs()
         .map_err(|error| CageError::new("making the system call filter", error.to_string()))?
     {
-        seccompiler::apply_filter(&program).map_err(|error| {
-            CageError::new("installing the system call filter", error.to_string())
-        })?;
+        sys::install_filter(&program, false)
+            .map_err(CageError::at("installing the system call filter"))?;
     }
     Ok(())
 }

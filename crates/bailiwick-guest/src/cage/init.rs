@@ -124,7 +124,7 @@ fn live(
     report: &Reporter,
     streams: Streams,
 ) -> Result<(), CageError> {
-    die_with_launcher()?;
+    die_with_launcher(&spec.cage)?;
     let mut byte = [0u8; 1];
     if File::from(go).read_exact(&mut byte).is_err() {
         // The launcher died or gave up before the cage was in its cgroup.
@@ -151,7 +151,10 @@ fn live(
     }
 }
 
-fn die_with_launcher() -> Result<(), CageError> {
+fn die_with_launcher(cage: &Cage) -> Result<(), CageError> {
+    if !cage.has(Guard::DiesWithLauncher) {
+        return Ok(());
+    }
     let step =
         |error: rustix::io::Errno| CageError::at("tying the cage to the launcher")(error.into());
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(step)
@@ -177,7 +180,7 @@ fn lock_down(
 ) -> Result<(), CageError> {
     let owner = host.owner;
     outer_namespaces(cage, host, applied, not_applied)?;
-    let handle = if cage.has(Guard::NewRoot) {
+    let handle = if cage.has(Guard::NewRoot) && cage.has(Guard::MountNamespace) {
         let handle = root::build(cage, owner, not_applied)?;
         applied.push(known("root", "its own, system directories read-only"));
         handle
@@ -191,10 +194,11 @@ fn lock_down(
     }
     inner_namespaces(cage, handle, applied, not_applied)?;
 
-    let memory_too =
-        !cage.cgroups.iter().any(|home| home.controllers.contains(&Controller::Memory));
+    let has_cgroup = |controller: Controller| {
+        cage.cgroups.iter().any(|home| home.controllers.contains(&controller))
+    };
     if cage.has(Guard::ProcessLimits) {
-        limits::lower(&cage.limits, memory_too)
+        limits::lower(&cage.limits, !has_cgroup(Controller::Memory), has_cgroup(Controller::Pids))
             .map_err(CageError::at("lowering resource limits"))?;
         applied.push(known("rlimits", "cpu, files, file size, processes, no core dump"));
     }
@@ -202,7 +206,7 @@ fn lock_down(
         privileges::forbid_new_privileges().map_err(CageError::at("forbidding new privileges"))?;
         applied.push(known("no_new_privs", "set"));
     }
-    if cage.has(Guard::Landlock) && cage.has(Guard::NewRoot) {
+    if cage.has(Guard::Landlock) && cage.has(Guard::NewRoot) && cage.has(Guard::MountNamespace) {
         match landlock::restrict(cage) {
             Ok(landlock) => applied.push(landlock),
             Err(reason) => not_applied.push(reason),
@@ -218,7 +222,7 @@ fn lock_down(
     // Every change of user or capabilities undoes these two, so they come after the last.
     privileges::set_visible(!cage.has(Guard::HiddenInit))
         .map_err(CageError::at("hiding the init"))?;
-    die_with_launcher()?;
+    die_with_launcher(cage)?;
     if cage.has(Guard::Seccomp) {
         filter::install()?;
         applied.push(known("seccomp", "system call filter"));
@@ -234,7 +238,16 @@ fn outer_namespaces(
     not_applied: &mut Vec<NotApplied>,
 ) -> Result<(), CageError> {
     let Host { root, owner } = host;
-    let mut names = vec!["mount", "ipc", "uts"];
+    let mut names = Vec::new();
+    for (guard, name) in [
+        (Guard::MountNamespace, "mount"),
+        (Guard::IpcNamespace, "ipc"),
+        (Guard::UtsNamespace, "uts"),
+    ] {
+        if cage.has(guard) {
+            names.push(name);
+        }
+    }
     if !root {
         privileges::set_visible(true).map_err(CageError::at("mapping the user"))?;
         let process = root::host_process().map_err(CageError::at("opening `/proc/self`"))?;
@@ -250,8 +263,10 @@ fn outer_namespaces(
                 .push(NotApplied { name: "dropping supplementary groups".to_owned(), reason });
         }
     }
-    rustix::system::sethostname(b"bailiwick")
-        .map_err(|error| CageError::at("setting the host name")(error.into()))?;
+    if cage.has(Guard::UtsNamespace) {
+        rustix::system::sethostname(b"bailiwick")
+            .map_err(|error| CageError::at("setting the host name")(error.into()))?;
+    }
     if cage.has(Guard::PidNamespace) {
         names.push("pid");
     }
@@ -286,7 +301,7 @@ fn inner_namespaces(
         not_applied.push(missing("without `/proc` its user cannot be mapped".to_owned()));
         return Ok(());
     };
-    if let Err(error) = namespaces::enter_inner() {
+    if let Err(error) = namespaces::enter_inner(cage) {
         not_applied.push(missing(format!("the kernel refuses it: {error}")));
         return Ok(());
     }

@@ -12,9 +12,14 @@ use crate::spec::Limits;
 /// `memory_too` is for machines without a memory cgroup: it limits what a process writes to, not
 /// the address space, which runtimes reserve far more of than they use.
 ///
+/// `counted` says that a cgroup counts processes too: it has to reach its limit first, because only
+/// the cgroup tells that it did.
+///
 /// Processes are counted for the user *in the inner user namespace* (Linux 5.14 and later), which
 /// holds nothing but this cage.
-pub(super) fn lower(limits: &Limits, memory_too: bool) -> io::Result<()> {
+pub(super) fn lower(limits: &Limits, memory_too: bool, counted: bool) -> io::Result<()> {
+    let spare = if counted { (limits.pids / 4).saturating_add(8) } else { 0 };
+    let processes = limits.pids.saturating_add(spare);
     let seconds = limits.cpu_time_ms.div_ceil(1000);
     let mut wanted = vec![
         // A process is told one second before it is killed.
@@ -26,7 +31,7 @@ pub(super) fn lower(limits: &Limits, memory_too: bool) -> io::Result<()> {
         (Resource::Core, 1, 1),
         (Resource::Memlock, 64 << 10, 64 << 10),
         (Resource::Msgqueue, 800 << 10, 800 << 10),
-        (Resource::Nproc, limits.pids, limits.pids),
+        (Resource::Nproc, processes, processes),
     ];
     if memory_too {
         wanted.push((Resource::Data, limits.memory_bytes, limits.memory_bytes));

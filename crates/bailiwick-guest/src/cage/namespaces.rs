@@ -7,6 +7,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::thread::UnshareFlags;
 
 use super::sys::{self, Forked};
+use crate::spec::{Cage, Guard, Network};
 
 /// Whether this process has the whole machine's root, rather than an ordinary user.
 pub(super) fn is_root() -> bool {
@@ -15,13 +16,18 @@ pub(super) fn is_root() -> bool {
 
 /// Forks the init of a cage into its outer namespaces. An ordinary user needs a user namespace to
 /// be allowed the others.
-pub(crate) fn clone_init(network: bool, pid: bool) -> io::Result<Forked> {
-    let mut flags = libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
-    if network {
-        flags |= libc::CLONE_NEWNET;
-    }
-    if pid {
-        flags |= libc::CLONE_NEWPID;
+pub(crate) fn clone_init(cage: &Cage) -> io::Result<Forked> {
+    let mut flags = 0;
+    for (guard, wanted, flag) in [
+        (Guard::MountNamespace, true, libc::CLONE_NEWNS),
+        (Guard::IpcNamespace, true, libc::CLONE_NEWIPC),
+        (Guard::UtsNamespace, true, libc::CLONE_NEWUTS),
+        (Guard::PidNamespace, true, libc::CLONE_NEWPID),
+        (Guard::NetworkNamespace, cage.network == Network::None, libc::CLONE_NEWNET),
+    ] {
+        if wanted && cage.has(guard) {
+            flags |= flag;
+        }
     }
     if !is_root() {
         flags |= libc::CLONE_NEWUSER;
@@ -41,8 +47,12 @@ pub(super) fn map_only(process: BorrowedFd<'_>, uid: u32, gid: u32) -> io::Resul
 }
 
 /// Enters the inner namespaces; see the module `cage` for why.
-pub(super) fn enter_inner() -> io::Result<()> {
-    sys::unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS | UnshareFlags::NEWCGROUP)
+pub(super) fn enter_inner(cage: &Cage) -> io::Result<()> {
+    let mut flags = UnshareFlags::NEWUSER | UnshareFlags::NEWNS;
+    if cage.has(Guard::CgroupNamespace) {
+        flags |= UnshareFlags::NEWCGROUP;
+    }
+    sys::unshare(flags)
 }
 
 /// Writes a small file below an open directory of `/proc`, in one write as `/proc` wants it.

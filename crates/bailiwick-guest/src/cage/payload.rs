@@ -38,6 +38,8 @@ pub(super) fn run(
         .iter()
         .map(|(name, value)| text(&format!("{name}={value}")))
         .collect::<Result<Vec<_>, _>>()?;
+    let inherited = inherited(cage);
+    let variables = [variables, inherited].concat();
     let places = lookup(&program, env.get("PATH").map(String::as_str).unwrap_or_default());
 
     let forked = sys::fork_into(0).map_err(CageError::at("starting the payload"))?;
@@ -56,6 +58,16 @@ pub(super) fn run(
         (code, None) => Report::Exited { code: code.unwrap_or(-1) },
     });
     Ok(())
+}
+
+/// What a payload has of its launcher's environment: nothing.
+fn inherited(cage: &Cage) -> Vec<CString> {
+    if cage.has(Guard::OwnEnvironment) {
+        return Vec::new();
+    }
+    std::env::vars()
+        .filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok())
+        .collect()
 }
 
 /// Where a program may be, as `execvp` looks for it.
@@ -90,8 +102,11 @@ fn become_program(
     if let Err(error) = rustix::process::setsid() {
         return error.into();
     }
-    let base =
-        if cage.has(Guard::NewRoot) { Path::new(WORKSPACE) } else { cage.workspace.as_path() };
+    let base = if cage.has(Guard::NewRoot) && cage.has(Guard::MountNamespace) {
+        Path::new(WORKSPACE)
+    } else {
+        cage.workspace.as_path()
+    };
     if let Err(error) = rustix::process::chdir(base.join(cwd)) {
         return error.into();
     }

@@ -125,12 +125,15 @@ enum System {
 
 impl HostTrees {
     fn open(cage: &Cage) -> Result<Self, CageError> {
-        let no_suid = |attributes: MountAttrFlags| {
-            if cage.has(Guard::NoSuid) {
-                attributes
-            } else {
-                attributes.difference(MountAttrFlags::MOUNT_ATTR_NOSUID)
-            }
+        let guarded = |attributes: MountAttrFlags| {
+            [
+                (Guard::NoSuid, MountAttrFlags::MOUNT_ATTR_NOSUID),
+                (Guard::NoDev, MountAttrFlags::MOUNT_ATTR_NODEV),
+                (Guard::ReadOnly, MountAttrFlags::MOUNT_ATTR_RDONLY),
+            ]
+            .into_iter()
+            .filter(|(guard, _)| !cage.has(*guard))
+            .fold(attributes, |attributes, (_, flag)| attributes.difference(flag))
         };
         let host = |path: &Path, attributes| {
             Tree::of_host(path, attributes)
@@ -144,7 +147,7 @@ impl HostTrees {
                     system.push((name, System::Link(target.to_string_lossy().into_owned())));
                 }
                 Err(_) if path.is_dir() => {
-                    system.push((name, System::Tree(host(&path, no_suid(FIXED))?)));
+                    system.push((name, System::Tree(host(&path, guarded(FIXED))?)));
                 }
                 Err(_) => {}
             }
@@ -157,8 +160,8 @@ impl HostTrees {
         let devices = devices.collect::<Result<_, CageError>>()?;
 
         let attributes = |access| match access {
-            Access::ReadOnly => no_suid(FIXED),
-            Access::ReadWrite => no_suid(PLAIN),
+            Access::ReadOnly => guarded(FIXED),
+            Access::ReadWrite => guarded(PLAIN),
         };
         let workspace =
             (WORKSPACE.to_owned(), host(&cage.workspace, attributes(cage.workspace_access))?);
@@ -207,8 +210,10 @@ fn fill(
         ];
         Tree::new("tmpfs", &options, PLAIN)
     };
+    // 0 is no limit but the machine's memory.
+    let largest = if cage.has(Guard::TmpfsLimits) { cage.limits.tmpfs_bytes } else { 0 };
     for (path, mode) in [("tmp", "1777"), ("home/agent", "700"), ("dev/shm", "1777")] {
-        let tree = tmpfs(mode, cage.limits.tmpfs_bytes).map_err(step(path))?;
+        let tree = tmpfs(mode, largest).map_err(step(path))?;
         layout.attach(tree, path).map_err(step(path))?;
     }
     for (name, tree) in hosts.devices {
@@ -223,7 +228,7 @@ fn fill(
         layout.directory(path).map_err(step(path))?;
     }
     layout.link("/tmp", "var/tmp").map_err(step("var/tmp"))?;
-    let handle = process_tree(layout, not_applied)?;
+    let handle = process_tree(cage, layout, not_applied)?;
     for (target, tree) in hosts.mounts {
         let inner = target.trim_start_matches('/');
         if !format!("{target}/").starts_with(&format!("{HOME}/")) && exists(layout.root, inner) {
@@ -236,6 +241,7 @@ fn fill(
 
 /// A `/proc` that shows the cage's own processes only.
 fn process_tree(
+    cage: &Cage,
     layout: &Layout<'_>,
     not_applied: &mut Vec<NotApplied>,
 ) -> Result<Option<ProcHandle>, CageError> {
@@ -263,6 +269,9 @@ fn process_tree(
     };
     let this = open("proc/self").map_err(|error| step("self")(error.into()))?;
     let handle = ProcHandle { this, namespaces: open("proc/sys/user").ok() };
+    if !cage.has(Guard::MaskedProc) {
+        return Ok(Some(handle));
+    }
     for name in MASKED {
         let path = format!("proc/{name}");
         if exists(layout.root, &path) {

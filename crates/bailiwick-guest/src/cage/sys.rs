@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::ptr;
 
 use rustix::mount::MountAttrFlags;
@@ -185,4 +185,40 @@ pub(crate) fn put_at(file: impl AsFd, number: libc::c_int) -> io::Result<()> {
     // SAFETY: both are valid descriptors; 0 to 2 are never owned by a Rust object of this program.
     let result = unsafe { libc::dup2(file.as_fd().as_raw_fd(), number) };
     if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Installs a system call filter for this process and all that it starts; with `listener` gives the
+/// file over which calls are asked about. Unlike the library's way this does not set
+/// `no_new_privs` on the side: without it, and without a capability, the kernel refuses.
+pub(crate) fn install_filter(
+    program: &[seccompiler::sock_filter],
+    listener: bool,
+) -> io::Result<Option<OwnedFd>> {
+    #[repr(C)]
+    struct Program {
+        length: libc::c_ushort,
+        filter: *const seccompiler::sock_filter,
+    }
+    let length = libc::c_ushort::try_from(program.len())
+        .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    let program = Program { length, filter: program.as_ptr() };
+    let flags = if listener { libc::SECCOMP_FILTER_FLAG_NEW_LISTENER } else { 0 };
+    #[expect(unsafe_code, reason = "a filter with a listener has no safe wrapper")]
+    // JUSTIFICATION: the library can install filters, but none with a listener.
+    // SAFETY: `program` has the layout of `struct sock_fprog` and points to `length` instructions
+    // that outlive the call; the kernel copies and checks them. A listener that is given is a new
+    // descriptor that nobody else owns.
+    unsafe {
+        let result = libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            flags,
+            ptr::from_ref(&program),
+        );
+        match libc::c_int::try_from(result) {
+            Ok(0) if !listener => Ok(None),
+            Ok(file @ 0..) if listener => Ok(Some(OwnedFd::from_raw_fd(file))),
+            Ok(_) | Err(_) => Err(io::Error::last_os_error()),
+        }
+    }
 }

@@ -73,6 +73,8 @@ pub(crate) fn limits() -> Limits {
         file_size_bytes: 64 << 20,
         tmpfs_bytes: 64 << 20,
         output_bytes: 48 << 10,
+        output_total_bytes: 256 << 20,
+        disk_bytes: 4 << 30,
     }
 }
 
