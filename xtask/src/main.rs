@@ -1,6 +1,7 @@
 //! Development verbs. `cargo xtask test` is the one command that runs every test; `.ci/run` calls
 //! the same verbs.
 
+mod fuzz;
 mod metadata;
 mod tidy;
 mod tools;
@@ -19,10 +20,12 @@ fn main() -> ExitCode {
         ["test", "escape", rest @ ..] => verbs::escape(rest),
         ["test", rest @ ..] => verbs::test(rest),
         ["screenshots", folder] => verbs::screenshots(folder),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
+        ["deny"] => fuzz::deny(),
         ["bench"] => verbs::bench(),
         ["ci"] => verbs::ci(),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask tidy | fmt | lint | docs | test [--full | escape] | screenshots FOLDER | bench | ci"
+            "usage: cargo xtask tidy | fmt | lint | docs | test [--full | escape] | screenshots FOLDER | fuzz | deny | bench | ci"
         )),
     };
     match result {

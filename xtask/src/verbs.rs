@@ -11,7 +11,7 @@ pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }
 
-fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+pub(crate) fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     say(&format!("+ cargo {}", arguments.join(" ")));
     let status = Command::new(env!("CARGO"))
         .args(arguments)

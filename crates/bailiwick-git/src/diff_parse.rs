@@ -19,6 +19,14 @@ pub(crate) struct RawEntry {
     pub(crate) new_oid: Option<Oid>,
 }
 
+/// Reads what `git diff-tree` wrote: the entries (`--raw -z`), and the same ones as a patch (`-p`).
+///
+/// # Errors
+/// The two are not what git writes for one difference.
+pub fn parse_diff(raw: &[u8], patch: &[u8]) -> Result<Vec<FileDiff>, GitError> {
+    parse_patch(parse_raw(raw)?, patch)
+}
+
 pub(crate) fn parse_raw(output: &[u8]) -> Result<Vec<RawEntry>, GitError> {
     let mut fields = Fields { rest: output };
     let mut entries = Vec::new();

@@ -37,6 +37,7 @@ pub use attribution::{
 };
 pub use commit::{NewCommit, Signature, Trailer};
 pub use diff::{Diff, DiffOptions, FileChange, FileContent, FileDiff, Hunk, Line, LineKind};
+pub use diff_parse::parse_diff;
 pub use error::{Exit, GitError};
 pub use name::{NameError, RefName, RepoPath, TreeId};
 pub use read::{Commit, EntryKind, TreeEntry};
