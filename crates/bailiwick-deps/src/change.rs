@@ -55,6 +55,9 @@ impl DependencyChange {
     }
 }
 
+/// Most names of a way that are told.
+const LONGEST_WAY: usize = 40;
+
 type ByName<'a> = BTreeMap<String, Vec<(usize, &'a Package)>>;
 
 fn by_name<'a>(unit: Option<&'a Unit<'_>>) -> ByName<'a> {
@@ -94,6 +97,11 @@ fn way(unit: &Unit<'_>, ways: &BTreeMap<usize, Option<usize>>, to: usize) -> Vec
     let mut names = Vec::new();
     let mut here = Some(to);
     while let Some(at) = here {
+        // a chain as long as the file would make the whole as long as its square
+        if names.len() >= LONGEST_WAY {
+            names.push("…".to_owned());
+            break;
+        }
         if let Some(package) = unit.lock.packages.get(at) {
             names.push(package.name.clone());
         }

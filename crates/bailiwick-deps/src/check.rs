@@ -13,7 +13,7 @@ use crate::licence::{self, LicenceVerdict};
 use crate::names;
 use crate::package::{InstallScript, Package, PackageName, Source, shown};
 use crate::policy::{Need, OnUnknown, Policy};
-use crate::rule::{Decides, Found, Rule};
+use crate::rule::{Found, Rule};
 use crate::snapshot::{Files, Snapshot, Unit, directory};
 use crate::state;
 use crate::version::compare;
@@ -167,7 +167,7 @@ fn vulnerabilities(
     let Some(advisories) = inputs.advisories else {
         let reason = "known vulnerabilities were not checked: there is no mirror of advisories; name one with \
              `dependencies.advisories` in the configuration or `--advisories DIR`, or say \
-             `[advisories] check = \"off\"` in `.bailiwick/dependencies.toml` on the protected branch";
+             `[advisories] check = \"off\"` in `[settings.dependencies]` of `.bailiwick/gates.toml` on the protected branch";
         report.inconclusive.push((Topic::Dependencies, reason.to_owned()));
         return;
     };
@@ -220,11 +220,12 @@ fn vulnerabilities(
                 shown(&advisory.summary)
             );
             let subject = format!("{} {} {}", package.name, package.version, advisory.id);
-            let mut one = Found::new(Rule::Vulnerable, one.unit.path, &subject, message);
-            if advisory.threat < policy.block_at {
-                one.decides = Decides::Ask;
-            }
-            found.push(one);
+            let rule = if advisory.threat < policy.block_at {
+                Rule::VulnerableMinor
+            } else {
+                Rule::Vulnerable
+            };
+            add(found, rule, one, subject, message);
         }
     }
     if open > 0 {
@@ -255,19 +256,17 @@ fn licences(policy: &Policy, fresh: &[Fresh<'_>], found: &mut Vec<Found>) {
                 add(found, Rule::LicenceDenied, one, subject, message);
             }
             Some((_, LicenceVerdict::Unknown)) | None => {
-                let decides = match licences.unknown {
+                let rule = match licences.unknown {
                     OnUnknown::Allow => continue,
-                    OnUnknown::Ask => Decides::Ask,
-                    OnUnknown::Block => Decides::Block,
+                    OnUnknown::Ask => Rule::LicenceUnknown,
+                    OnUnknown::Block => Rule::LicenceDenied,
                 };
                 let what = licence.map_or_else(
                     || "is not known here".to_owned(),
                     |text| format!("is `{}`, which is no SPDX expression", shown(text)),
                 );
                 let message = format!("the licence of {title} {what}");
-                let mut one = Found::new(Rule::LicenceUnknown, one.unit.path, &subject, message);
-                one.decides = decides;
-                found.push(one);
+                add(found, rule, one, subject, message);
             }
         }
     }
@@ -364,13 +363,26 @@ pub(crate) fn judge_name(inputs: &Inputs<'_>, name: &PackageName, direct: bool) 
     let mut all = Vec::new();
     let lookup = match (policy.check, inputs.index) {
         (Need::Off, _) => None,
-        (Need::Required, Some(index)) => Some(index.look_up(name, inputs.now)),
+        (Need::Required, Some(index)) => Some(match index.look_up(name, inputs.now) {
+            // that a name was there is still true in an old index, that it was not is not
+            Lookup::Absent { index_age_days }
+                if index_age_days > i64::from(policy.max_age_days) =>
+            {
+                Lookup::Unavailable {
+                    reason: format!(
+                        "the index of {} is {index_age_days} days old, more than {}",
+                        name.ecosystem, policy.max_age_days
+                    ),
+                }
+            }
+            answer => answer,
+        }),
         (Need::Required, None) => {
             Some(Lookup::Unavailable { reason: format!("there is no index of {}", name.ecosystem) })
         }
     };
     let facts = match &lookup {
-        Some(Lookup::Absent) => {
+        Some(Lookup::Absent { .. }) => {
             let message = format!("there is no package `{shown_name}` in {}", name.ecosystem);
             let near = names::likenesses(name.ecosystem, &name.name);
             let hint =
@@ -412,9 +424,9 @@ pub(crate) fn judge_name(inputs: &Inputs<'_>, name: &PackageName, direct: bool) 
             "whether `{shown_name}` exists is not known: {reason}; make one with `bailiwick index \
              build` and name its directory with `dependencies.index` in the configuration or \
              `--index DIR`, or name what is right under `[index] known` in \
-             `.bailiwick/dependencies.toml` on the protected branch"
+             `[settings.dependencies]` of `.bailiwick/gates.toml` on the protected branch"
         )),
-        Some(Lookup::Known(_) | Lookup::Absent) | None => None,
+        Some(Lookup::Known(_) | Lookup::Absent { .. }) | None => None,
     };
     NameVerdict { found: all, unknown }
 }

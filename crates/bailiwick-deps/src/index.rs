@@ -1,5 +1,7 @@
 //! Which names exist: a port for whoever can ask, and a snapshot in one file.
 
+use std::collections::BTreeMap;
+
 use bailiwick_model::Timestamp;
 use bailiwick_model::payload::Digest;
 use serde::{Deserialize, Serialize};
@@ -29,8 +31,11 @@ impl PackageFacts {
 pub enum Lookup {
     /// The name exists.
     Known(PackageFacts),
-    /// There is no such name.
-    Absent,
+    /// There is no such name in an index that is so old.
+    Absent {
+        /// The age of the index, in days.
+        index_age_days: i64,
+    },
     /// It could not be found out.
     Unavailable {
         /// Why.
@@ -39,7 +44,7 @@ pub enum Lookup {
 }
 
 /// Something that knows which names exist. May block.
-pub trait PackageIndex: Send + Sync {
+pub trait PackageIndex: Send + Sync + std::fmt::Debug {
     /// Looks up a name in its canonical spelling.
     fn look_up(&self, name: &PackageName, now: Timestamp) -> Lookup;
 }
@@ -170,8 +175,6 @@ fn unpack(value: u64) -> PackageFacts {
 pub struct SnapshotIndex {
     header: Header,
     map: fst::Map<Vec<u8>>,
-    /// The oldest age at which it still counts, in days.
-    max_age_days: u32,
 }
 
 impl std::fmt::Debug for SnapshotIndex {
@@ -186,7 +189,7 @@ impl std::fmt::Debug for SnapshotIndex {
 
 impl SnapshotIndex {
     /// Opens the bytes of a snapshot, and checks that nothing is missing of them.
-    pub fn open(bytes: &[u8], max_age_days: u32) -> Result<Self, IndexError> {
+    pub fn open(bytes: &[u8]) -> Result<Self, IndexError> {
         let broken = |reason: &str| IndexError::NotASnapshot { reason: reason.to_owned() };
         let mut parts = bytes.splitn(3, |byte| *byte == b'\n');
         if parts.next() != Some(MAGIC.as_bytes()) {
@@ -199,7 +202,7 @@ impl SnapshotIndex {
             return Err(broken("its content has another digest than its header says"));
         }
         let map = fst::Map::new(map.to_vec()).map_err(|error| broken(&error.to_string()))?;
-        Ok(Self { header, map, max_age_days })
+        Ok(Self { header, map })
     }
 
     /// The ecosystem whose names it has.
@@ -231,15 +234,36 @@ impl PackageIndex for SnapshotIndex {
         }
         let days = (now.as_second() - self.header.made_at.as_second()).div_euclid(86_400);
         match self.map.get(&name.name) {
-            // that a name was there is still true in an old snapshot, that it was not is not
             Some(value) => Lookup::Known(unpack(value)),
-            None if days > i64::from(self.max_age_days) => Lookup::Unavailable {
-                reason: format!(
-                    "the index of {} is {days} days old, more than {}",
-                    name.ecosystem, self.max_age_days
-                ),
-            },
-            None => Lookup::Absent,
+            None => Lookup::Absent { index_age_days: days },
+        }
+    }
+}
+
+/// Snapshots of several ecosystems.
+#[derive(Debug, Default)]
+pub struct SnapshotIndexes {
+    all: BTreeMap<Ecosystem, SnapshotIndex>,
+}
+
+impl SnapshotIndexes {
+    /// Adds a snapshot; the later one of two of the same ecosystem stays.
+    pub fn add(&mut self, index: SnapshotIndex) {
+        let newer =
+            self.all.get(&index.ecosystem()).is_none_or(|there| there.made_at() <= index.made_at());
+        if newer {
+            self.all.insert(index.ecosystem(), index);
+        }
+    }
+}
+
+impl PackageIndex for SnapshotIndexes {
+    fn look_up(&self, name: &PackageName, now: Timestamp) -> Lookup {
+        match self.all.get(&name.ecosystem) {
+            Some(index) => index.look_up(name, now),
+            None => {
+                Lookup::Unavailable { reason: format!("there is no index of {}", name.ecosystem) }
+            }
         }
     }
 }
@@ -256,7 +280,7 @@ mod tests {
         )
         .unwrap();
         let bytes = build_index(Ecosystem::Pypi, rows, made).unwrap();
-        let index = SnapshotIndex::open(&bytes, 90).unwrap();
+        let index = SnapshotIndex::open(&bytes).unwrap();
         let ask = |name: &str, now: &str| {
             index.look_up(&PackageName::new(Ecosystem::Pypi, name), now.parse().unwrap())
         };
@@ -264,8 +288,7 @@ mod tests {
         let known = |first_day, downloads| Lookup::Known(PackageFacts { first_day, downloads });
         assert_eq!(ask("zope_interface", now), known(Some(14365), Some(12)));
         assert_eq!(ask("b", now), known(None, None));
-        assert_eq!(ask("c", now), Lookup::Absent);
-        assert!(matches!(ask("c", "2026-06-01T00:00:00Z"), Lookup::Unavailable { .. }));
+        assert_eq!(ask("c", now), Lookup::Absent { index_age_days: 11 });
         assert_eq!(ask("b", "2026-06-01T00:00:00Z"), known(None, None));
         let Lookup::Known(facts) = ask("a", now) else { panic!() };
         assert_eq!(facts.age_days(now.parse().unwrap()), Some(10));
@@ -274,9 +297,9 @@ mod tests {
         for at in [0, 20, bytes.len() - 1] {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
-            assert!(SnapshotIndex::open(&damaged, 90).is_err(), "{at}");
+            assert!(SnapshotIndex::open(&damaged).is_err(), "{at}");
         }
-        assert!(SnapshotIndex::open(&bytes[..bytes.len() - 5], 90).is_err());
+        assert!(SnapshotIndex::open(&bytes[..bytes.len() - 5]).is_err());
         assert!(parse_rows("a\tyesterday").is_err());
         assert_eq!(build_index(Ecosystem::Npm, Vec::new(), made), Err(IndexError::Empty));
     }

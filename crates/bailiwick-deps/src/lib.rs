@@ -33,8 +33,8 @@ pub use document::MAX_BYTES;
 pub use ecosystem::{Ecosystem, EcosystemError};
 pub use error::ReadError;
 pub use index::{
-    IndexError, IndexRow, Lookup, PackageFacts, PackageIndex, SnapshotIndex, build_index,
-    parse_rows,
+    IndexError, IndexRow, Lookup, PackageFacts, PackageIndex, SnapshotIndex, SnapshotIndexes,
+    build_index, parse_rows,
 };
 pub use install::{InstallVerdict, install_requests, judge_install};
 pub use kind::FileKind;
@@ -44,8 +44,8 @@ pub use package::{
     PackageName, RegistrySetting, Source, shown,
 };
 pub use policy::{
-    AdvisoryPolicy, Ignore, IndexPolicy, LicencePolicy, Need, OnUnknown, POLICY_PATH, Policy,
-    PolicyError, SourcePolicy,
+    AdvisoryPolicy, Ignore, IndexPolicy, LicencePolicy, Need, OnUnknown, Policy, PolicyError,
+    SourcePolicy,
 };
 pub use read::read;
 pub use requirement::{Meets, check as meets, is_unbounded};

@@ -1,4 +1,5 @@
-//! What a repository or an organisation says of dependencies: `.bailiwick/dependencies.toml`.
+//! What the protected branch says of dependencies: `[settings.dependencies]` in
+//! `.bailiwick/gates.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,9 +7,6 @@ use serde::Deserialize;
 
 use crate::advisory::Threat;
 use crate::ecosystem::Ecosystem;
-
-/// Where the rules stand, on the protected branch.
-pub const POLICY_PATH: &str = ".bailiwick/dependencies.toml";
 
 /// What is to be done when something that a check needs is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -149,7 +147,7 @@ pub struct SourcePolicy {
 
 /// The file is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{POLICY_PATH}` on the protected branch is not valid: {message}")]
+#[error("the settings of dependencies on the protected branch are not valid: {message}")]
 pub struct PolicyError {
     /// What is wrong.
     pub message: String,
@@ -161,19 +159,24 @@ impl Policy {
         let policy: Self = toml::from_str(text).map_err(|error| PolicyError {
             message: error.to_string().split_whitespace().collect::<Vec<_>>().join(" "),
         })?;
-        for (id, ignore) in &policy.advisories.ignore {
+        policy.checked()
+    }
+
+    /// Refuses what can be written and means nothing.
+    pub fn checked(self) -> Result<Self, PolicyError> {
+        for (id, ignore) in &self.advisories.ignore {
             if ignore.reason.trim().is_empty() {
                 return Err(PolicyError { message: format!("the ignore of `{id}` has no reason") });
             }
         }
-        for id in policy.licences.allow.iter().chain(&policy.licences.deny) {
+        for id in self.licences.allow.iter().chain(&self.licences.deny) {
             if spdx::license_id(id).is_none() {
                 return Err(PolicyError {
                     message: format!("`{id}` is no identifier of the SPDX licence list"),
                 });
             }
         }
-        Ok(policy)
+        Ok(self)
     }
 
     /// Whether a host is a registry of an ecosystem.

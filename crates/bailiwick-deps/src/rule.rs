@@ -52,6 +52,7 @@ pub enum Rule {
     InstallScript,
     Unbounded,
     Vulnerable,
+    VulnerableMinor,
     LicenceDenied,
     LicenceUnknown,
     NameAbsent,
@@ -100,7 +101,7 @@ const fn ask(
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::LockMismatch,
         Self::LockRemoved,
         Self::Unreachable,
@@ -127,6 +128,7 @@ impl Rule {
         Self::InstallScript,
         Self::Unbounded,
         Self::Vulnerable,
+        Self::VulnerableMinor,
         Self::LicenceDenied,
         Self::LicenceUnknown,
         Self::NameAbsent,
@@ -295,7 +297,7 @@ impl Rule {
                         High,
                         829,
                         "the package comes from a host that is no registry of this project",
-                        "take it from the registry; a host that is right is named in `.bailiwick/dependencies.toml` on the protected branch",
+                        "take it from the registry; a host that is right is named in `[settings.dependencies]` of `.bailiwick/gates.toml` on the protected branch",
                     )
                 }
             }
@@ -317,7 +319,7 @@ impl Rule {
                         High,
                         427,
                         "packages may now come from another place: a package of the same name there wins over the intended one",
-                        "take the setting out; a registry that is right is named in `.bailiwick/dependencies.toml` on the protected branch",
+                        "take the setting out; a registry that is right is named in `[settings.dependencies]` of `.bailiwick/gates.toml` on the protected branch",
                     )
                 }
             }
@@ -328,7 +330,7 @@ impl Rule {
                         High,
                         829,
                         "a known package now comes from elsewhere, under the same name",
-                        "take it from where it came; a fork that is right is allowed in `.bailiwick/dependencies.toml` on the protected branch",
+                        "take it from where it came; a fork that is right is allowed in `[settings.dependencies]` of `.bailiwick/gates.toml` on the protected branch",
                     )
                 }
             }
@@ -431,6 +433,17 @@ impl Rule {
                     )
                 }
             }
+            Self::VulnerableMinor => {
+                const {
+                    &ask(
+                        "dependencies/vulnerable-minor",
+                        Low,
+                        1395,
+                        "the version has a published vulnerability, of less weight than what stops a change here",
+                        "take a version that has the fix; the finding names it where one is known",
+                    )
+                }
+            }
             Self::LicenceDenied => {
                 const {
                     &block(
@@ -438,7 +451,7 @@ impl Rule {
                         Medium,
                         1357,
                         "the licence is not among those that the organisation allows",
-                        "take another package, or have the licence allowed in `.bailiwick/dependencies.toml` on the protected branch",
+                        "take another package, or have the licence allowed in `[settings.dependencies]` of `.bailiwick/gates.toml` on the protected branch",
                     )
                 }
             }
@@ -449,7 +462,7 @@ impl Rule {
                         Low,
                         1357,
                         "nothing here says under which licence the package may be used",
-                        "look it up, and record it in `.bailiwick/dependencies.toml` on the protected branch",
+                        "look it up, and record it in `[settings.dependencies]` of `.bailiwick/gates.toml` on the protected branch",
                     )
                 }
             }
@@ -522,8 +535,6 @@ impl Rule {
 pub struct Found {
     /// The rule.
     pub rule: Rule,
-    /// What it does in this case.
-    pub decides: Decides,
     /// The file.
     pub path: String,
     /// The line, counted from 1, where known.
@@ -536,14 +547,7 @@ pub struct Found {
 
 impl Found {
     pub(crate) fn new(rule: Rule, path: &str, subject: &str, message: String) -> Self {
-        Self {
-            rule,
-            decides: rule.text().decides,
-            path: path.to_owned(),
-            line: None,
-            subject: subject.to_owned(),
-            message,
-        }
+        Self { rule, path: path.to_owned(), line: None, subject: subject.to_owned(), message }
     }
 
     /// What tells it apart from others.

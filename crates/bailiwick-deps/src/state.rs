@@ -10,7 +10,7 @@ use crate::kind::FileKind;
 use crate::package::{Declared, Group, Source, shown};
 use crate::policy::Policy;
 use crate::requirement::is_unbounded;
-use crate::rule::{Decides, Found, Rule};
+use crate::rule::{Found, Rule};
 use crate::snapshot::{Snapshot, directory};
 
 /// Everything that is wrong at one commit.
@@ -187,7 +187,6 @@ fn overridden(
     // another package or place under a known name is more than another version
     if one.alias.is_some() || matches!(one.source, Source::Url { .. } | Source::Git { .. }) {
         override_found.rule = Rule::SourceSwitched;
-        override_found.decides = Decides::Block;
     }
     push(found, snapshot, override_found, one.used_name());
 }

@@ -16,6 +16,7 @@ mod acceptance_gate;
 mod change;
 mod checkout;
 mod content_gate;
+mod dependencies_gate;
 mod gate;
 mod protected_rules;
 mod registry;
@@ -37,6 +38,7 @@ pub use content_gate::{
     ContentGate, EmptyTree, FilePair, GitTree, Hit, Input, Inspected, LineRange, MapTree, Tree,
     judge_content,
 };
+pub use dependencies_gate::{DependenciesGate, SlopsquatGate};
 pub use gate::{Gate, GateContext, run_all, verdict};
 pub use protected_rules::{ProtectedRules, RulesError, TestSettings};
 pub use registry::{Sources, check_settings, content_gates};

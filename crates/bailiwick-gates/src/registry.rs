@@ -1,19 +1,30 @@
 //! All gates that read content. A new gate is one line here.
 
 use crate::content_gate::ContentGate;
+use crate::dependencies_gate::{DependenciesGate, SlopsquatGate};
 use crate::secrets_gate::SecretsGate;
 use crate::settings::GateSettings;
+use bailiwick_deps::{Advisories, PackageIndex};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What gates need from outside and can't get by themselves, since nothing here reaches the
 /// network: snapshots and indexes.
 #[derive(Debug, Clone, Default)]
-pub struct Sources {}
+pub struct Sources {
+    /// Known vulnerabilities; without them `dependencies` is inconclusive where it needs them.
+    pub advisories: Option<Arc<Advisories>>,
+    /// Which package names exist; without it `slopsquat` is inconclusive where it needs it.
+    pub index: Option<Arc<dyn PackageIndex>>,
+}
 
 /// All content gates, in the order in which they are shown.
-pub fn content_gates(_sources: &Sources) -> Vec<Arc<dyn ContentGate>> {
-    vec![Arc::new(SecretsGate)]
+pub fn content_gates(sources: &Sources) -> Vec<Arc<dyn ContentGate>> {
+    vec![
+        Arc::new(SecretsGate),
+        Arc::new(DependenciesGate::new(sources.clone())),
+        Arc::new(SlopsquatGate::new(sources.clone())),
+    ]
 }
 
 /// Whether the settings speak only of gates and rules that there are: one that is mistyped would
