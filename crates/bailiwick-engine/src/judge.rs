@@ -8,7 +8,7 @@ use bailiwick_agent::{ReviewSubmission, Submission, Tool, VerdictSubmission};
 use bailiwick_gates::risk::{self, RiskFacts};
 use bailiwick_gates::{
     AcceptanceGate, Change, Checkout, ContentGate as _, Gate, GateContext, GitTree, Input,
-    ProjectFiles, ProtectedRules, SecretsGate, Sources, TestsGate, WardenRunner, check_settings,
+    ProjectFiles, ProtectedRules, SecretsGate, TestsGate, WardenRunner, check_settings,
     content_gates, judge_content, outside_scope, run_all, scope_report,
 };
 use bailiwick_model::event::{Candidate, Fact, SessionEnd, Stage, StageEnd};
@@ -78,7 +78,7 @@ impl Engine {
             }
         };
         let change = change.with_text("the subtask's title", &subtask.subtask.title);
-        let content = content_gates(&Sources::default());
+        let content = content_gates(&self.settings().gate_sources);
         if let Err(reason) = check_settings(&rules.gates, &content) {
             return Ok(vec![unusable_settings(&reason)]);
         }

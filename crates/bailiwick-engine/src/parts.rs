@@ -47,6 +47,8 @@ pub struct Settings {
     pub fetch_dependencies: bool,
     /// The sandbox tier of agents, gates and set-up.
     pub tier: Tier,
+    /// What gates need from outside: advisories, indexes of names.
+    pub gate_sources: bailiwick_gates::Sources,
     /// How the ledger is named in a pull request.
     pub ledger_name: String,
 }

@@ -109,10 +109,11 @@ fn rules_of(topic: Topic) -> Vec<Rule> {
         .filter(|rule| topic_of(*rule) == topic)
         .map(|rule| {
             let text = rule.text();
-            let title = text.id.split_once('/').map_or(text.id, |(_, name)| name);
+            let (gate, name) = text.id.split_once('/').unwrap_or(("", text.id));
+            let about = if gate == "slopsquat" { "added name: " } else { "" };
             Rule {
                 id: Cow::Borrowed(text.id),
-                title: Cow::Owned(title.replace('-', " ")),
+                title: Cow::Owned(format!("{about}{}", name.replace('-', " "))),
                 severity: match text.severity {
                     bailiwick_deps::Severity::Low => Severity::Low,
                     bailiwick_deps::Severity::Medium => Severity::Medium,

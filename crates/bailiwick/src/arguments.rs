@@ -2,6 +2,7 @@
 
 mod operation;
 mod people;
+mod supply;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use operation::operation;
 pub(crate) use people::{GroupVerb, TokenVerb, UserVerb};
+pub(crate) use supply::{IndexVerb, SbomArguments};
 
 /// From a task to a merged pull request, governed.
 #[derive(Debug, Parser)]
@@ -76,6 +78,11 @@ pub(crate) enum Verb {
     /// The gates on any repository, without the rest of the platform: run, list, explain.
     #[command(subcommand)]
     Gate(GateVerb),
+    /// The bill of materials of a commit, in the form of `CycloneDX` 1.6.
+    Sbom(SbomArguments),
+    /// Snapshots of package indexes, for the gate `slopsquat`: build, show.
+    #[command(subcommand)]
+    Index(IndexVerb),
     /// The configuration: check, schema.
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -427,6 +434,12 @@ pub(crate) struct GateRunArguments {
     /// A file with the message of a commit that is being made, or the text of a pull request.
     #[arg(long, value_name = "FILE")]
     pub(crate) message: Option<PathBuf>,
+    /// Advisories in the OSV form, for the gate `dependencies`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) advisories: Option<PathBuf>,
+    /// Snapshots of package indexes, for the gate `slopsquat`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) index: Option<PathBuf>,
     /// Write the findings as SARIF 2.1.0.
     #[arg(long, value_name = "FILE")]
     pub(crate) sarif: Option<PathBuf>,

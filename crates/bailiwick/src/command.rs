@@ -13,6 +13,7 @@ mod sandbox;
 mod serve;
 mod session;
 mod sign_in;
+mod supply;
 mod task;
 
 use std::process::ExitCode;
@@ -147,6 +148,8 @@ async fn dispatch(mut arguments: Arguments) -> Result<Done> {
         Verb::Ledger(verb) => Box::pin(ledger::run(common, verb)).await,
         Verb::Policy(verb) => Box::pin(policy::run(common, verb)).await,
         Verb::Gate(verb) => gate::run(common, &verb),
+        Verb::Sbom(arguments) => supply::sbom(&arguments),
+        Verb::Index(verb) => supply::index(common, &verb),
         Verb::User(verb) => Box::pin(people::user(common, verb)).await,
         Verb::Group(verb) => Box::pin(people::group(common, verb)).await,
         Verb::Token(verb) => Box::pin(people::token(common, verb)).await,

@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) policy: PolicyConfig,
     /// The set-up phase.
     pub(crate) setup: SetupConfig,
+    /// What the gates on dependencies go by.
+    pub(crate) dependencies: DependenciesConfig,
     /// The cages.
     pub(crate) sandbox: SandboxConfig,
 }
@@ -112,6 +114,18 @@ impl Default for SetupConfig {
     fn default() -> Self {
         Self { fetch_dependencies: true }
     }
+}
+
+/// `[dependencies]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DependenciesConfig {
+    /// A directory with advisories in the OSV form, one to a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) advisories: Option<PathBuf>,
+    /// A directory with snapshots of package indexes, as `bailiwick index build` makes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) index: Option<PathBuf>,
 }
 
 /// `[sandbox]`

@@ -10,6 +10,7 @@ mod command;
 mod config;
 mod data_dir;
 mod demo;
+mod gate_sources;
 mod identity;
 mod operations;
 #[cfg(doctest)]

@@ -64,7 +64,7 @@ impl Platform {
             tiers: Arc::new(tiers()?),
             labeller: Arc::new(label),
         };
-        let engine = Engine::new(parts, settings(&dir, config, &ledger_key));
+        let engine = Engine::new(parts, settings(&dir, config, &ledger_key)?);
         Ok(Self { engine, dir, ledger_key })
     }
 }
@@ -194,12 +194,17 @@ pub(crate) fn is_scripted(provider: &ProviderConfig) -> bool {
     provider.kind == ProviderKind::Scripted
 }
 
-fn settings(dir: &DataDir, config: &Config, ledger_key: &VerifierKey) -> Settings {
+fn settings(dir: &DataDir, config: &Config, ledger_key: &VerifierKey) -> Result<Settings> {
     let mut limits = bailiwick_agent::Limits::STANDARD;
     limits.max_steps = config.task.max_steps;
     limits.context_tokens = config.task.context_tokens;
     limits.max_output_tokens = config.task.max_output_tokens;
-    Settings {
+    let gate_sources = crate::gate_sources::load(
+        config.dependencies.advisories.as_deref(),
+        config.dependencies.index.as_deref(),
+    )?;
+    Ok(Settings {
+        gate_sources,
         running_tasks: config.task.running_tasks,
         work_dir: dir.work(),
         dependencies_dir: dir.dependencies(),
@@ -207,7 +212,7 @@ fn settings(dir: &DataDir, config: &Config, ledger_key: &VerifierKey) -> Setting
         fetch_dependencies: config.setup.fetch_dependencies,
         tier: config.sandbox.tier,
         ledger_name: ledger_key.to_string(),
-    }
+    })
 }
 
 /// Labels text that an agent is about to read.

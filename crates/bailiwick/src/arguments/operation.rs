@@ -17,7 +17,7 @@ pub(crate) fn operation(verb: &Verb) -> Option<Operation> {
         // It works on a copy of a directory, and with nothing of the platform.
         Verb::Sandbox(_) => return None,
         // It works on a checkout alone.
-        Verb::Gate(_) => return None,
+        Verb::Gate(_) | Verb::Sbom(_) | Verb::Index(_) => return None,
         // Whoever can start the server on the data directory holds it.
         Verb::Serve(_) => return None,
         // The server asks for the operation, as for any request.

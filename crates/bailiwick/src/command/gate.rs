@@ -49,7 +49,8 @@ struct Range {
 }
 
 fn gate_run(common: &Common, arguments: &GateRunArguments) -> Result<Done> {
-    let sources = Sources::default();
+    let sources =
+        crate::gate_sources::load(arguments.advisories.as_deref(), arguments.index.as_deref())?;
     let all = content_gates(&sources);
     let gates = chosen(&all, &arguments.gates)?;
     let found = Git::discover(&arguments.repo).map_err(told)?;
