@@ -1,6 +1,7 @@
 //! Development verbs. `cargo xtask test` is the one command that runs every test; `.ci/run` calls
 //! the same verbs.
 
+mod corpus;
 mod fuzz;
 mod metadata;
 mod tidy;
@@ -23,9 +24,10 @@ fn main() -> ExitCode {
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["deny"] => fuzz::deny(),
         ["bench"] => verbs::bench(),
+        ["corpus", rest @ ..] => corpus::run(rest),
         ["ci"] => verbs::ci(),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask tidy | fmt | lint | docs | test [--full | escape] | screenshots FOLDER | fuzz | deny | bench | ci"
+            "usage: cargo xtask tidy | fmt | lint | docs | test [--full | escape] | screenshots FOLDER | fuzz | deny | bench | corpus | ci"
         )),
     };
     match result {

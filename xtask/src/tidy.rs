@@ -42,7 +42,7 @@ const RULES: &[Rule] = &[
     Rule { name: "agent", may: &["model", "warden", "sandbox", "gateway"], never: &["rusqlite"] },
     Rule {
         name: "gates",
-        may: &["model", "warden", "sandbox", "scan", "git", "deps"],
+        may: &["model", "warden", "sandbox", "scan", "sast", "git", "deps"],
         never: &["rusqlite", "hyper", "reqwest"],
     },
     Rule { name: "forge", may: &["model", "warden", "git"], never: &["rusqlite"] },

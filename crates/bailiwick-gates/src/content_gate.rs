@@ -8,6 +8,7 @@
 mod input;
 mod judge;
 
+pub(crate) use input::only_new;
 pub use input::{EmptyTree, FilePair, GitTree, Input, LineRange, MapTree, Tree};
 pub use judge::judge_content;
 

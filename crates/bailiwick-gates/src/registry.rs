@@ -2,6 +2,7 @@
 
 use crate::content_gate::ContentGate;
 use crate::dependencies_gate::{DependenciesGate, SlopsquatGate};
+use crate::sast_gate::SastGate;
 use crate::secrets_gate::SecretsGate;
 use crate::settings::GateSettings;
 use bailiwick_deps::{Advisories, PackageIndex};
@@ -22,6 +23,7 @@ pub struct Sources {
 pub fn content_gates(sources: &Sources) -> Vec<Arc<dyn ContentGate>> {
     vec![
         Arc::new(SecretsGate),
+        Arc::new(SastGate),
         Arc::new(DependenciesGate::new(sources.clone())),
         Arc::new(SlopsquatGate::new(sources.clone())),
     ]

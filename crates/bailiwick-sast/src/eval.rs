@@ -271,13 +271,13 @@ impl<'a, 'p> Evaluator<'a, 'p> {
             return 0;
         }
         if let Some(ty) = param.ty {
-            let path = ty.replace("::", ".");
-            let found = self
-                .table
-                .source_types
-                .iter()
-                .find(|(name, _)| crate::paths::ends_with(&path, name));
-            if let Some((_, taint)) = found {
+            let path = self.type_path(0, ty);
+            let found = self.table.source_types.iter().find(|(name, _, requires)| {
+                crate::paths::ends_with(&path, name)
+                    && requires.as_ref().is_none_or(|requires| self.required(requires))
+            });
+            // a `Path` of the standard library is no part of a request
+            if let Some((_, taint, _)) = found.filter(|_| !path.starts_with("std.")) {
                 return *taint;
             }
         }

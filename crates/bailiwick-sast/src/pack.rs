@@ -73,7 +73,7 @@ pub(crate) struct Table {
     pub(crate) assigns: PathMap<SinkRef>,
     pub(crate) returned: Vec<SinkRef>,
     pub(crate) sources: PathMap<(Taint, Option<Regex>)>,
-    pub(crate) source_types: Vec<(String, Taint)>,
+    pub(crate) source_types: Vec<(String, Taint, Option<Regex>)>,
     pub(crate) source_marks: Vec<(Regex, Taint)>,
     pub(crate) sanitizers: PathMap<Taint>,
     pub(crate) handlers: Vec<PreparedHandler>,
@@ -184,13 +184,19 @@ impl Pack {
             let words = if rule.flow.is_some() { &mut flowing } else { &mut plain };
             for (at_sink, sink) in rule.sink.iter().enumerate().filter(|(_, s)| s.lang == family) {
                 let reference = SinkRef { rule: at_rule, sink: at_sink };
+                // a method that many things have is told by the argument that matters
+                let argument = sink
+                    .conditions
+                    .iter()
+                    .filter(|condition| !condition.absent && condition.arg.is_none())
+                    .find_map(|condition| condition.keyword.as_deref());
                 for pattern in &sink.calls {
                     table.calls.insert(pattern, reference);
-                    words.push(last_part(pattern).to_owned());
+                    words.push(argument.unwrap_or_else(|| rarest_part(pattern)).to_owned());
                 }
                 for pattern in &sink.assigns {
                     table.assigns.insert(pattern, reference);
-                    words.push(last_part(pattern).to_owned());
+                    words.push(rarest_part(pattern).to_owned());
                 }
                 if sink.returned {
                     table.returned.push(reference);
@@ -214,10 +220,10 @@ impl Pack {
             let requires = source.requires.as_deref().map(expression).transpose()?;
             for path in &source.paths {
                 table.sources.insert(path, (taint_of(source.label), requires.clone()));
-                origins.push(first_word(path).to_owned());
+                origins.push(rarest_part(path).to_owned());
             }
             for ty in &source.types {
-                table.source_types.push((ty.clone(), taint_of(source.label)));
+                table.source_types.push((ty.clone(), taint_of(source.label), requires.clone()));
                 origins.push(last_part(ty).to_owned());
             }
             for mark in &source.marks {
@@ -240,9 +246,7 @@ impl Pack {
                 origins.push(last_part(call).to_owned());
             }
             if handler.tainted {
-                for text in handler.marks.iter().chain(&handler.bases) {
-                    origins.extend(words_of(text).map(str::to_owned));
-                }
+                origins.extend(handler.words.iter().cloned());
             }
             table.handlers.push(PreparedHandler {
                 marks: handler.marks.as_deref().map(expression).transpose()?,
@@ -332,6 +336,10 @@ fn longest_word(text: &str) -> &str {
         .unwrap_or(text)
 }
 
-fn first_word(path: &str) -> &str {
-    path.split(['.', '(']).find(|part| part.len() > 2 && *part != "*").unwrap_or(path)
+/// The part of a path that fewest files will have: all of them stand in a file that uses it.
+fn rarest_part(path: &str) -> &str {
+    path.split(['.', '/', '(', ')', '[', ']'])
+        .filter(|part| *part != "*")
+        .max_by_key(|part| part.len())
+        .unwrap_or(path)
 }

@@ -243,6 +243,9 @@ pub(crate) struct Handler {
     /// Calls whose function arguments are handlers.
     #[serde(default)]
     pub(crate) calls: Vec<String>,
+    /// Words of which a file with such handlers has at least one.
+    #[serde(default)]
+    pub(crate) words: Vec<String>,
     /// Whether the parameters carry what the user sent.
     pub(crate) tainted: bool,
 }

@@ -226,7 +226,7 @@ impl Input {
 }
 
 /// Takes away, for each hit before, one that is the same but for its line.
-fn only_new(before: &[Hit], after: Vec<Hit>) -> Vec<Hit> {
+pub(crate) fn only_new(before: &[Hit], after: Vec<Hit>) -> Vec<Hit> {
     let key = |hit: &Hit| (hit.rule.clone().into_owned(), hit.anchor.clone());
     let mut known: BTreeMap<(String, String), usize> = BTreeMap::new();
     for hit in before {

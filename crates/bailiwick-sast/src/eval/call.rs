@@ -154,6 +154,12 @@ impl<'a> Evaluator<'a, '_> {
                 }
                 return result;
             }
+            let is_vector = owner.path.as_deref().is_some_and(|path| {
+                matches!(crate::paths::last_part(path), "Vec" | "VecDeque" | "LinkedList")
+            });
+            if is_vector && matches!(name, "new" | "with_capacity") {
+                return Value::of_shape(Shape::List(Vec::new()));
+            }
             if let Some(result) = self.callback(&owner, name, values, env) {
                 return result;
             }
@@ -190,6 +196,9 @@ impl<'a> Evaluator<'a, '_> {
             ("dict" | "list" | "set" | "tuple" | "defaultdict" | "OrderedDict", None) => {
                 let shape = if name == "list" { Shape::List(Vec::new()) } else { Shape::default() };
                 Some(Value::of_shape(shape))
+            }
+            ("vec!", _) => {
+                Some(Value::of_shape(Shape::List(args.iter().map(|arg| (*arg).clone()).collect())))
             }
             ("list" | "tuple" | "sorted" | "reversed" | "iter", Some(value)) => {
                 Some((*value).clone())

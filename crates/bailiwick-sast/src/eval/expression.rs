@@ -151,14 +151,15 @@ impl<'a> Evaluator<'a, '_> {
             return value;
         }
         let unit = self.frame.unit;
+        // a constructor may have its class's name
+        if self.classes.contains_key(&(unit, name)) {
+            let class = Some((unit, name));
+            return Value { class, is_class: true, path: Some(name.into()), ..Value::default() };
+        }
         let functions = self.functions.get(&(unit, name));
         if let Some(func) = functions.and_then(|found| found.first()) {
             let func = Some(FuncRef { unit, func: *func });
             return Value { func, path: Some(name.into()), ..Value::default() };
-        }
-        if self.classes.contains_key(&(unit, name)) {
-            let class = Some((unit, name));
-            return Value { class, is_class: true, path: Some(name.into()), ..Value::default() };
         }
         let imported = self.imports.get(unit).and_then(|names| names.get(name).copied());
         let mut value = Value::of_path(imported.unwrap_or(name));
@@ -513,6 +514,14 @@ impl<'a> Evaluator<'a, '_> {
             ExprKind::Index(base, index) => {
                 let key = self.eval(index, env).constant.as_ref().map(Const::text);
                 self.store_part(base, key.as_deref(), value, env);
+            }
+            // a builder that hands itself on is changed by every link of the chain
+            ExprKind::Call { callee, .. } => {
+                if let ExprKind::Attr(base, "append" | "Append" | "push_str" | "AppendLine") =
+                    &callee.kind
+                {
+                    self.write_back(base, value, env);
+                }
             }
             _ => {}
         }

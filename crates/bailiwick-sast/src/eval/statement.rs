@@ -515,6 +515,19 @@ impl<'a> Evaluator<'a, '_> {
                 env.insert(name, this.clone());
             }
         }
+        // fields are read by their bare names as well
+        let fields: Vec<&'a str> = func
+            .class
+            .and_then(|class| self.classes.get(&(reference.unit, class)))
+            .map(|fields| fields.iter().map(|(name, _)| *name).collect())
+            .unwrap_or_default();
+        if let Some(this) = &this {
+            for name in &fields {
+                if let Some(value) = this.part(name) {
+                    env.insert(name, value);
+                }
+            }
+        }
         if first_is_self {
             params.next();
         }
@@ -557,7 +570,15 @@ impl<'a> Evaluator<'a, '_> {
         let this = this.and_then(|_| {
             let own = func.params.first().map_or("this", |param| param.name);
             let own = if first_is_self { own } else { "this" };
-            env.get(own).cloned()
+            let mut this = env.get(own).cloned()?;
+            for name in fields {
+                if let Some(value) = env.get(name).filter(|value| value.deep_taint() != 0)
+                    && this.part(name).is_none_or(|part| part.deep_taint() == 0)
+                {
+                    this.set_part(Some(name), value.clone());
+                }
+            }
+            Some(this)
         });
         Some((result, this))
     }

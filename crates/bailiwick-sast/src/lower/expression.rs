@@ -425,7 +425,13 @@ impl<'a> Lowering<'a> {
             };
             args.push(Arg { name, value });
         }
-        if ty.is_empty() || ty == "map" {
+        let is_collection = node.child_by_field_name("type").is_some_and(|ty| {
+            matches!(
+                ty.kind(),
+                "slice_type" | "array_type" | "map_type" | "implicit_length_array_type"
+            )
+        });
+        if ty.is_empty() || is_collection {
             return literal_of(args);
         }
         // a package before the type's name is a path like any other
