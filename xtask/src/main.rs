@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         ["corpus", rest @ ..] => corpus::run(rest),
         ["ci"] => verbs::ci(),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask tidy | fmt | lint | docs | test [--full | escape] | screenshots FOLDER | fuzz | deny | bench | corpus | ci"
+            "usage: cargo xtask tidy | fmt | lint | docs | test [--full | escape | tiers] | screenshots FOLDER | fuzz | deny | bench | corpus | ci"
         )),
     };
     match result {

@@ -61,17 +61,19 @@ pub(crate) fn escape(rest: &[&str]) -> Result<()> {
 }
 
 /// Every test. With `--full` the long campaigns (more crash points, more property cases) run too.
+/// With `tiers` only the contract of the sandbox tiers, after what they need was installed.
 pub(crate) fn test(rest: &[&str]) -> Result<()> {
     let environment: &[(&str, &str)] = match rest {
         [] => &[],
         ["--full"] => &[("BAILIWICK_TEST_FULL", "1"), ("PROPTEST_CASES", "20000")],
-        other => bail!("unknown option `{}`; `--full` is the only one", other.join(" ")),
+        ["tiers"] => return tiers(),
+        other => bail!("unknown option `{}`; there are `--full` and `tiers`", other.join(" ")),
     };
     tidy::run()?;
     let tools = tools::prepare();
     let tools = tools.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let environment: Vec<(&str, &str)> = environment.iter().copied().chain(tools).collect();
-    cargo(
+    listing_skips(
         &[
             "test",
             "--workspace",
@@ -105,6 +107,48 @@ pub(crate) fn screenshots(folder: &str) -> Result<()> {
         ],
         &environment,
     )
+}
+
+/// Installs the runtimes of the tiers where that is possible, and runs the contract on each tier.
+fn tiers() -> Result<()> {
+    for program in ["runc", "runsc"] {
+        let installed = Command::new(program)
+            .arg("--version")
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if installed {
+            continue;
+        }
+        let arguments = ["install", "--yes", "--no-install-recommends", program];
+        say(&format!("+ apt-get {}", arguments.join(" ")));
+        let status = Command::new("apt-get").args(arguments).status();
+        if !status.is_ok_and(|status| status.success()) {
+            // The contract then says by itself that the tier is skipped.
+            say(&format!("`{program}` could not be installed"));
+        }
+    }
+    listing_skips(
+        &["test", "-p", "bailiwick-sandbox", "--locked", "--test", "process", "contract"],
+        &[],
+    )
+}
+
+/// Runs tests, then counts and lists what they say they skipped.
+fn listing_skips(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    let log = std::env::temp_dir().join(format!("bailiwick-skipped-{}", std::process::id()));
+    let path = log.to_string_lossy().into_owned();
+    let environment: Vec<(&str, &str)> =
+        environment.iter().copied().chain([("BAILIWICK_SKIP_LOG", path.as_str())]).collect();
+    let result = cargo(arguments, &environment);
+    let skipped = std::fs::read_to_string(&log).unwrap_or_default();
+    if log.exists() {
+        std::fs::remove_file(&log).context("cannot remove the list of skipped tests")?;
+    }
+    say(&format!("{} skipped", skipped.lines().count()));
+    for line in skipped.lines() {
+        say(line);
+    }
+    result
 }
 
 pub(crate) fn bench() -> Result<()> {

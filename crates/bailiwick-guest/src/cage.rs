@@ -21,6 +21,7 @@ mod privileges;
 mod root;
 mod sys;
 
+pub use filter::seccomp_filters;
 pub(crate) use init::{Host, InitPipes, init, settle_launcher};
 pub(crate) use namespaces::clone_init;
 pub(crate) use sys::Forked;

@@ -30,6 +30,7 @@ mod spec;
 mod supervise;
 mod wire;
 
+pub use cage::seccomp_filters;
 pub use launcher::{MARKER, dispatch};
 pub use reply::{
     Answer, Applied, CageError, Captured, Ended, Entry, FileError, Limit, Match, NotApplied, Reply,

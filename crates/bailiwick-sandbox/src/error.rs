@@ -38,6 +38,16 @@ pub enum SandboxError {
     /// Only the recorded set-up phase may have the network.
     #[error("this command may not have the network")]
     NetworkNotAllowed,
+    /// A container runtime did not do its part.
+    #[error("`{runtime}` did not run the command: {detail}")]
+    Runtime {
+        /// Which.
+        runtime: String,
+        /// What it said.
+        detail: String,
+        /// Whether the command may have begun.
+        started: bool,
+    },
     /// The launcher could not be started.
     #[error("the launcher cannot be started")]
     Launch {
@@ -85,6 +95,7 @@ impl EffectError for SandboxError {
                 FileError::Io { .. } => "file.io",
             },
             Self::FileEnded { .. } => "sandbox.limit",
+            Self::Runtime { .. } => "sandbox.runtime",
             Self::NoContent => "sandbox.no_content",
             Self::NetworkNotAllowed => "sandbox.network_not_allowed",
             Self::Launch { .. }
@@ -121,6 +132,9 @@ impl EffectError for SandboxError {
                 | FileError::Io { .. } => return None,
             },
             Self::FileEnded { .. } => "search or list a smaller directory",
+            Self::Runtime { .. } => {
+                "run `bailiwick doctor` to see what this machine lacks for the tier"
+            }
             Self::NetworkNotAllowed => "fetch dependencies in the set-up phase",
             Self::NoContent => return None,
             Self::Launch { .. }
@@ -135,6 +149,7 @@ impl EffectError for SandboxError {
 
     fn possibly_done(&self) -> bool {
         match self {
+            Self::Runtime { started, .. } => *started,
             Self::Launcher { .. }
             | Self::LauncherHung
             | Self::WrongAnswer

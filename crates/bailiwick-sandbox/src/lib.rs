@@ -11,9 +11,11 @@
 //! A program that uses [`ProcessTier`] must call `bailiwick_guest::dispatch` first thing in
 //! `main`: the launcher of a cage is the program itself, started again.
 
+mod container;
 mod copy;
 mod environment;
 mod error;
+mod inside;
 mod launch;
 mod outcome;
 mod probe;
@@ -24,6 +26,7 @@ pub mod toolchains;
 mod workspace;
 
 pub use bailiwick_guest::{Access, Captured, FileError, Limits, Mount, WORKSPACE};
+pub use container::{ContainerTier, Runtime};
 pub use copy::copy_tree;
 pub use error::{SandboxError, SetupError, TierMissing};
 pub use outcome::{CommandOutcome, Entry, Match, ReadOutcome, WriteOutcome};

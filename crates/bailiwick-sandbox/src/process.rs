@@ -265,13 +265,17 @@ pub(crate) fn cage_name() -> String {
 }
 
 impl Shared {
-    fn cage(&self, network: Network, limits: Limits) -> Cage {
+    fn mounts(&self, network: Network) -> Vec<Mount> {
         let mut mounts = self.toolchains.mounts.clone();
         mounts.extend(self.cache_mounts(network));
+        mounts
+    }
+
+    fn cage(&self, network: Network, limits: Limits) -> Cage {
         Cage {
             workspace_access: self.cage.access,
             scratch: self.cage.scratch.clone(),
-            mounts,
+            mounts: self.mounts(network),
             network,
             cgroups: self.cgroups.homes.clone(),
             #[cfg(feature = "test-support")]
@@ -315,6 +319,55 @@ impl Shared {
     }
 }
 
+/// Everything that a command needs, whatever tier runs it.
+#[derive(Debug)]
+pub(crate) struct Errand {
+    pub(crate) argv: Vec<String>,
+    pub(crate) env: BTreeMap<String, String>,
+    /// Relative to the workspace.
+    pub(crate) cwd: String,
+    pub(crate) network: Network,
+    pub(crate) limits: Limits,
+    /// Toolchains and package caches.
+    pub(crate) mounts: Vec<Mount>,
+}
+
+impl ProcessSandbox {
+    /// What a command needs; the network only if the recorded set-up phase asks for it.
+    pub(crate) fn errand(&self, command: &Command) -> Result<Errand, SandboxError> {
+        let shared = &self.shared;
+        let network = match (command.network, command.purpose, shared.cage.network) {
+            (false, ..) => Network::None,
+            (true, Purpose::Setup, NetworkRule::Setup) => Network::Host,
+            (true, ..) => return Err(SandboxError::NetworkNotAllowed),
+        };
+        let limits = Limits {
+            wall_clock_ms: shared.cage.limits.wall_clock_ms.min(command.timeout_ms),
+            ..shared.cage.limits.clone()
+        };
+        let here = Circumstances {
+            scratch: shared.cage.scratch.is_some(),
+            network: network == Network::Host,
+        };
+        let mut env = environment::base(&shared.toolchains, here);
+        env.extend(shared.cage.env.clone());
+        env.extend(command.env.clone());
+        Ok(Errand {
+            argv: command.argv.clone(),
+            env,
+            cwd: command.cwd.as_str().to_owned(),
+            network,
+            limits,
+            mounts: shared.mounts(network),
+        })
+    }
+
+    /// The workspace and what surrounds it, prepared.
+    pub(crate) fn config(&self) -> &CageConfig {
+        &self.shared.cage
+    }
+}
+
 #[async_trait]
 impl TierDriver for ProcessTier {
     fn tier(&self) -> Tier {
@@ -337,31 +390,11 @@ impl Sandbox for ProcessSandbox {
     }
 
     async fn run(&self, permit: Permit<Command>) -> Result<CommandOutcome, SandboxError> {
-        let command = permit.action();
-        let shared = &self.shared;
-        let network = match (command.network, command.purpose, shared.cage.network) {
-            (false, ..) => Network::None,
-            (true, Purpose::Setup, NetworkRule::Setup) => Network::Host,
-            (true, ..) => return Err(SandboxError::NetworkNotAllowed),
-        };
-        let limits = Limits {
-            wall_clock_ms: shared.cage.limits.wall_clock_ms.min(command.timeout_ms),
-            ..shared.cage.limits.clone()
-        };
-        let here = Circumstances {
-            scratch: shared.cage.scratch.is_some(),
-            network: network == Network::Host,
-        };
-        let mut env = environment::base(&shared.toolchains, here);
-        env.extend(shared.cage.env.clone());
-        env.extend(command.env.clone());
-        let operation = Operation::Exec {
-            argv: command.argv.clone(),
-            env,
-            cwd: command.cwd.as_str().to_owned(),
-        };
-        let spec = CageSpec { cage: shared.cage(network, limits), operation };
-        let (reply, parts) = launch(&shared.launcher, &spec, &[]).await?;
+        let errand = self.errand(permit.action())?;
+        let cage = self.shared.cage(errand.network, errand.limits);
+        let operation = Operation::Exec { argv: errand.argv, env: errand.env, cwd: errand.cwd };
+        let (reply, parts) =
+            launch(&self.shared.launcher, &CageSpec { cage, operation }, &[]).await?;
         command_outcome(reply, parts)
     }
 

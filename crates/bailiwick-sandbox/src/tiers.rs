@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::container::{ContainerTier, Runtime};
 use crate::error::{SetupError, TierMissing};
 use crate::probe::Probe;
 use crate::process::{CageConfig, ProcessTier};
@@ -28,7 +29,9 @@ impl Tiers {
     /// All tiers, around one process tier, which the others use for what is no command.
     pub fn new(process: ProcessTier) -> Self {
         let process = Arc::new(process);
-        Self { drivers: vec![process] }
+        let container = ContainerTier::new(Runtime::Runc, Arc::clone(&process));
+        let gvisor = ContainerTier::new(Runtime::Runsc, Arc::clone(&process));
+        Self { drivers: vec![process, Arc::new(container), Arc::new(gvisor)] }
     }
 
     /// A set of one's own making, for tests.

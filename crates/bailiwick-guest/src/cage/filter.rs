@@ -135,6 +135,22 @@ pub(super) fn install() -> Result<(), CageError> {
     Ok(())
 }
 
+/// The filters as bytes for `prctl(PR_SET_SECCOMP)`, for a first process elsewhere that installs
+/// them itself: that of a container.
+pub fn seccomp_filters() -> Result<Vec<Vec<u8>>, CageError> {
+    let programs = programs()
+        .map_err(|error| CageError::new("making the system call filter", error.to_string()))?;
+    let bytes = |program: &BpfProgram| -> Vec<u8> {
+        let instruction = |i: &sock_filter| {
+            let [code, more] = i.code.to_ne_bytes();
+            let [a, b, c, d] = i.k.to_ne_bytes();
+            [code, more, i.jt, i.jf, a, b, c, d]
+        };
+        program.iter().flat_map(instruction).collect()
+    };
+    Ok(programs.iter().map(bytes).collect())
+}
+
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 fn programs() -> Result<Vec<BpfProgram>, seccompiler::BackendError> {

@@ -14,8 +14,8 @@ use bailiwick_model::subject::{Context, Role, Subject};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_policy::{PolicySet, PolicySource};
 use bailiwick_sandbox::{
-    CageConfig, CommandOutcome, ProcessSandbox, ProcessTier, ReadOutcome, Sandbox as _,
-    SandboxError, WriteOutcome,
+    CageConfig, CommandOutcome, ProcessSandbox, ProcessTier, ReadOutcome, Sandbox, SandboxError,
+    WriteOutcome,
 };
 use bailiwick_warden::{
     ActError, BudgetBook, BudgetExceeded, Journal, JournalError, Reservation, Warden,
@@ -130,6 +130,14 @@ impl Office {
                 .await,
         )
     }
+}
+
+/// Runs a command in any tier's sandbox.
+pub(crate) async fn perform(
+    sandbox: &dyn Sandbox,
+    command: Command,
+) -> Result<CommandOutcome, SandboxError> {
+    unpack(warden().perform(&subject(), &context(), command, |permit| sandbox.run(permit)).await)
 }
 
 pub(crate) fn whole(content: &str) -> WriteMode {
