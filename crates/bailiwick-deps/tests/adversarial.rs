@@ -156,9 +156,9 @@ mod tests {
                 let found = verdict(&report);
                 let expected = (case.state.as_str(), case.expect.clone());
                 if case.state == "pass" {
-                    good += 1
+                    good += 1;
                 } else {
-                    bad += 1
+                    bad += 1;
                 }
                 if found != expected {
                     differences.push(format!(

@@ -165,9 +165,9 @@ mod tests {
                     _ => GateState::Inconclusive,
                 };
                 if wanted == GateState::Pass {
-                    good += 1
+                    good += 1;
                 } else {
-                    bad += 1
+                    bad += 1;
                 }
                 assert_eq!(verdict(&reports), wanted, "{}: {reports:?}", case.name);
             }
