@@ -27,6 +27,7 @@ mod publish;
 mod rebase;
 mod session;
 mod setup;
+mod size;
 mod view;
 mod workspace;
 

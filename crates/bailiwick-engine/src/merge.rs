@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use bailiwick_forge::Forge as _;
+use bailiwick_gates::Change;
 use bailiwick_model::action::PullRequestMerge;
 use bailiwick_model::event::{Fact, Stage, StageEnd, Verification};
 use bailiwick_model::id::{SubtaskKey, TaskId};
@@ -12,6 +13,8 @@ use bailiwick_model::subject::Role;
 use crate::actor;
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::judge::blocking;
+use crate::size;
 
 impl Engine {
     pub(crate) async fn merge(&self, id: TaskId, key: &SubtaskKey) -> Result<(), EngineError> {
@@ -24,6 +27,13 @@ impl Engine {
         };
         self.record(Self::enter(id, Some(&subtask), Stage::Merge)).await?;
         let forge = &self.parts().forge;
+        // Measured first: nothing that takes time comes between the look at the base and the merge.
+        let git = forge.git(&task.repo)?;
+        let (from, to) = (prepared.base.clone(), candidate.commit.clone());
+        let files = blocking("reading the change", move || Change::load(&git, &from, &to))
+            .await?
+            .map_err(|error| EngineError::machine("reading the change", &error))?
+            .files;
         // A crash may have come between the merge and its record.
         let merged = match forge.merged_commit(&task.repo, change.number).await? {
             Some(commit) => commit,
@@ -63,13 +73,29 @@ impl Engine {
                             format!("Merged-on-behalf-of: {by}"),
                         ])
                         .collect(),
+                    size: Some(size::measure(&files)),
                 };
                 let subject = actor::subject(task, Some(&subtask), Role::Publisher);
-                self.parts()
+                let done = self
+                    .parts()
                     .warden
                     .perform(&subject, &context, merge, |permit| forge.merge(permit))
-                    .await?
-                    .commit
+                    .await;
+                match done {
+                    Ok(merged) => merged.commit,
+                    // Another subtask was merged between the look at the base and this: the forge
+                    // refused, and the change goes the way of any whose base has moved.
+                    Err(error)
+                        if error.code() == "forge.moved"
+                            && self.notice_base(&state, &subtask).await? =>
+                    {
+                        let (_, now) = self.subtask(id, key).await?;
+                        return self
+                            .record(Self::leave(id, &now, Stage::Merge, StageEnd::Failed))
+                            .await;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
         };
         let (_, now) = self.subtask(id, key).await?;

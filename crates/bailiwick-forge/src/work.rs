@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use bailiwick_git::{
-    Attribution, DiffOptions, Git, GitError, IgnoredFiles, MergeInput, NewCommit, ReplayError,
-    RepoPath, Signature, TrackPoint, Trailer, TreeId, Workspace, attribute,
+    Attribution, DiffOptions, EntryKind, Git, GitError, IgnoredFiles, MergeInput, NewCommit,
+    ReplayError, RepoPath, Signature, TrackPoint, Trailer, TreeId, Workspace, attribute,
 };
 use bailiwick_model::Timestamp;
 use bailiwick_model::action::{RepoRead, SecretUse};
@@ -252,6 +252,44 @@ impl EmbeddedForge {
         blocking(move || match git.entry(&commit, &path)? {
             Some(_) => Ok(Some(git.read_file(&commit, &path)?)),
             None => Ok(None),
+        })
+        .await
+    }
+
+    /// The files directly in a directory at a commit, by path; none when there is no such directory.
+    /// What is not a plain file, or has more than 1 MiB, is listed without its bytes.
+    pub async fn policy_files(
+        &self,
+        repo: &RepoName,
+        commit: &Oid,
+        directory: &str,
+        most: usize,
+    ) -> Result<Vec<(String, Option<Vec<u8>>)>, ForgeError> {
+        const MOST_BYTES: u64 = 1 << 20;
+        let (git, commit) = (self.git(repo)?, commit.clone());
+        let path = RepoPath::parse(directory).map_err(GitError::from)?;
+        blocking(move || {
+            if git.entry(&commit, &path)?.is_none() {
+                return Ok(Vec::new());
+            }
+            let entries = git.list(&commit, Some(&path))?;
+            if entries.len() > most {
+                return Err(ForgeError::Unfit {
+                    reason: format!("`{path}` has {} files, more than {most}", entries.len()),
+                });
+            }
+            entries
+                .into_iter()
+                .map(|entry| {
+                    let shown = entry.path.to_string();
+                    let name = shown.rsplit('/').next().unwrap_or_default();
+                    let full = format!("{path}/{name}");
+                    let plain = matches!(entry.kind, EntryKind::File | EntryKind::Executable)
+                        && entry.bytes.is_some_and(|bytes| bytes <= MOST_BYTES);
+                    let bytes = plain.then(|| git.read_blob(&entry.oid)).transpose()?;
+                    Ok((full, bytes))
+                })
+                .collect()
         })
         .await
     }

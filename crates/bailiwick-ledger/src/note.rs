@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::verifier_key::LogName;
+use crate::log_key::LogKey;
+use crate::verifier_key::{LogName, VerifierKey};
 
 /// The longest note that is looked at, in bytes: far more than sixteen signatures of any kind.
 pub(crate) const MAX_NOTE_BYTES: usize = 256 << 10;
@@ -76,6 +77,19 @@ impl Note {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { text: format!("{text}\n"), signatures })
+    }
+
+    /// Signs a text, which ends in a newline.
+    pub fn sign(text: &str, key: &LogKey) -> Self {
+        Self { text: text.to_owned(), signatures: vec![key.sign(text)] }
+    }
+
+    /// Whether `key` signed it: `None` when no signature claims to be by it, and otherwise whether
+    /// each that does belongs to this text.
+    pub fn signed_by(&self, key: &VerifierKey) -> Option<bool> {
+        let mut claims = self.signatures.iter().filter(|one| key.claims(one)).peekable();
+        claims.peek()?;
+        Some(claims.all(|one| key.verify(&self.text, &one.signature).is_ok()))
     }
 
     /// Writes the note as it stands in a file.

@@ -306,6 +306,23 @@ pub struct PullRequestMerge {
     pub independent_approval: bool,
     /// Trailers of the merge commit, each `Key: value`.
     pub trailers: Vec<String>,
+    /// How large the change is; none when it was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<ChangeSize>,
+}
+
+/// How large a change is, as policy asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeSize {
+    /// How many files it touches.
+    pub files: u32,
+    /// How many lines it adds and removes.
+    pub lines: u32,
+    /// How many parts of the repository it touches: directories at the top, tests and documents
+    /// aside.
+    pub areas: u32,
+    /// Whether it touches a test.
+    pub tests: bool,
 }
 
 /// Starting an agent.

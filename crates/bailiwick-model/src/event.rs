@@ -276,6 +276,17 @@ pub enum Fact {
     EmergencyEnded(EmergencyWord),
     /// Something that a person should look at.
     AlertRaised(Alert),
+    /// A policy was refused; the last good one stays in force. An alert.
+    PolicyRefused {
+        /// Whose it is: `organisation`, `team …`, `repository …`.
+        layer: String,
+        /// A stable code.
+        code: String,
+        /// What is wrong, with file and line; one sentence for each fault.
+        faults: Vec<String>,
+        /// SHA-256 of the set that stays in force.
+        in_force: crate::payload::Digest,
+    },
     /// A repository was imported or updated.
     RepositoryImported {
         /// Its name.
@@ -667,6 +678,7 @@ impl Fact {
             | Self::EmergencyDeclared(_)
             | Self::EmergencyConfirmed(_)
             | Self::EmergencyEnded(_)
+            | Self::PolicyRefused { .. }
             | Self::RepositoryImported { .. } => None,
             Self::TaskSubmitted { task } => Some(task.id),
             Self::StepTaken(step) => Some(step.task),
@@ -720,6 +732,7 @@ impl Fact {
             Self::EmergencyUsed(_) => "emergency_used",
             Self::EmergencyEnded(_) => "emergency_ended",
             Self::AlertRaised(_) => "alert_raised",
+            Self::PolicyRefused { .. } => "policy_refused",
             Self::RepositoryImported { .. } => "repository_imported",
             Self::TaskSubmitted { .. } => "task_submitted",
             Self::StageStarted { .. } => "stage_started",

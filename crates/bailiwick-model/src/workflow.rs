@@ -340,6 +340,7 @@ impl Fact {
             | Self::EmergencyUsed(_)
             | Self::EmergencyEnded(_)
             | Self::AlertRaised(_)
+            | Self::PolicyRefused { .. }
             | Self::RepositoryImported { .. }
             | Self::TaskSubmitted { .. }
             | Self::PlanAccepted { .. }

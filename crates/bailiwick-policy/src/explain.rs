@@ -4,6 +4,7 @@ use bailiwick_model::action::Action;
 use bailiwick_model::subject::{Role, Subject};
 use bailiwick_model::verdict::{Denial, Verdict};
 
+use crate::form::quote;
 use crate::load::Rule;
 use crate::request::Question;
 
@@ -162,22 +163,4 @@ fn narrowest(subject: &Subject, action: &Action, question: &Question) -> String 
         role = subject.role.name(),
         resource = question.resource,
     )
-}
-
-/// A Cedar string literal.
-fn quote(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
-            '\r' => quoted.push_str("\\r"),
-            c if c.is_control() => quoted.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
 }

@@ -9,18 +9,43 @@
 //! Policies are Cedar, validated strictly against an embedded schema. Commands are judged by their
 //! *effects*, which the [`command`] module reads from the shell text.
 
+mod advice;
+mod bundle;
+mod compare;
 mod error;
+mod example;
 mod explain;
+mod form;
+mod formula;
+mod index;
+mod invariant;
+mod layer;
+mod lint;
 mod load;
+mod narrow;
 mod path;
 mod request;
 mod schema;
 mod set;
+mod shorthand;
 
 pub mod command;
 
+pub use advice::{Advice, advise};
+pub use bundle::{
+    BUNDLE_CODES, Bundle, BundleError, EXAMPLES, Heading, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES,
+    STARTERS, Starter, manifest, resolve, write,
+};
+pub use compare::{Answer, Difference, Recorded, Replay, Replayer, Shift, difference};
 pub use error::{PolicyError, PolicyErrors};
+pub use example::{Example, Expected, Missed, examples, usual_context};
 pub use explain::CODES;
-pub use load::{MAX_SOURCE_BYTES, PolicySource, Rule, RuleEffect};
+pub use invariant::{INVARIANTS, Invariant, Proof, prove};
+pub use layer::{Layer, LayerSource, Proved};
+pub use lint::{Lint, LintKind, lint_set, may_fail};
+pub use load::{
+    MAX_DEPTH, MAX_NODES, MAX_POLICIES, MAX_SOURCE_BYTES, PolicySource, Rule, RuleEffect,
+};
 pub use schema::{ACTION_KINDS, SCHEMA_TEXT};
 pub use set::{PolicySet, STANDARD_TEXT};
+pub use shorthand::parse_action;

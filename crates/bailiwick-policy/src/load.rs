@@ -9,10 +9,21 @@ use cedar_policy::{Effect, Policy, PolicyId, PolicySet as CedarSet, ValidationMo
 use miette::Diagnostic;
 
 use crate::error::{PolicyError, PolicyErrors, place};
+use crate::form;
+use crate::formula::{Atoms, Formula};
+use crate::index::can_apply;
+use crate::layer::Layer;
 use crate::schema::schema;
+use crate::set::cases;
 
 /// The largest policy source that is read, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
+/// The most policies of one layer.
+pub const MAX_POLICIES: usize = 20_000;
+/// The most parts that a policy may have, counted as nodes of its syntax tree.
+pub const MAX_NODES: usize = 5_000;
+/// How deep the parts of a policy may be nested.
+pub const MAX_DEPTH: usize = 64;
 const ANNOTATIONS: [&str; 4] = ["id", "reason", "hint", "gate"];
 
 /// A file of policies.
@@ -20,8 +31,24 @@ const ANNOTATIONS: [&str; 4] = ["id", "reason", "hint", "gate"];
 pub struct PolicySource {
     /// Its name, as errors and listings show it.
     pub name: String,
-    /// Cedar policy text.
+    /// Cedar policy text; or the short form, when the name ends in `.toml`.
     pub text: String,
+}
+
+impl PolicySource {
+    /// A source.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+
+    /// The source as Cedar text: itself, or what the short form compiles to.
+    pub fn cedar(&self) -> Result<String, PolicyErrors> {
+        if !form::is_form(&self.name) {
+            return Ok(self.text.clone());
+        }
+        let rules = form::compile(self).map_err(|errors| PolicyErrors { errors })?;
+        Ok(rules.iter().map(|rule| rule.text.as_str()).collect::<Vec<_>>().join("\n"))
+    }
 }
 
 /// What a policy does when it applies.
@@ -41,8 +68,10 @@ pub enum RuleEffect {
 /// One policy, as listings show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// Its `@id`, unique in the set.
+    /// Its `@id`, unique in the set; in a lower layer with the layer before it.
     pub id: String,
+    /// Whose rule it is.
+    pub layer: Layer,
     /// What it does.
     pub effect: RuleEffect,
     /// Its `@reason`: what it allows or why it denies.
@@ -53,6 +82,8 @@ pub struct Rule {
     pub source: String,
     /// The line where it begins, counted from 1.
     pub line: u32,
+    /// The column where it begins, counted from 1.
+    pub column: u32,
 }
 
 /// A policy with its listing entry.
@@ -60,33 +91,82 @@ pub struct Rule {
 pub(crate) struct Loaded {
     pub(crate) policy: Policy,
     pub(crate) rule: Rule,
+    /// Whether it stands in the source as it is, and not compiled from the short form.
+    verbatim: bool,
 }
 
 /// Reads and validates every source; all faults that were found, or all policies.
-pub(crate) fn load(sources: &[PolicySource]) -> Result<Vec<Loaded>, PolicyErrors> {
+pub(crate) fn load(layer: &Layer, sources: &[PolicySource]) -> Result<Vec<Loaded>, PolicyErrors> {
     let mut errors = Vec::new();
     let mut loaded: Vec<Loaded> = Vec::new();
     for source in sources {
-        match parse(source) {
-            Ok(policies) => {
-                for policy in policies {
-                    match describe(source, policy) {
-                        Ok(one) => loaded.push(one),
-                        Err(mut found) => errors.append(&mut found),
-                    }
-                }
-            }
+        let found = if form::is_form(&source.name) {
+            generated(layer, source)
+        } else {
+            parse(source).and_then(|policies| {
+                all(policies.into_iter().map(|policy| {
+                    let start = policy.as_ref().loc().map_or(0, |loc| loc.start());
+                    let place = place(&source.text, start);
+                    describe(layer, source, policy, place, true)
+                }))
+            })
+        };
+        match found {
+            Ok(mut found) => loaded.append(&mut found),
             Err(mut found) => errors.append(&mut found),
         }
     }
     errors.extend(duplicates(&loaded));
+    if loaded.len() > MAX_POLICIES {
+        errors.push(PolicyError {
+            file: layer.to_string(),
+            line: 0,
+            column: 0,
+            policy: None,
+            what: format!("the layer has {} policies", loaded.len()),
+            why: "a layer of more than 20000 policies is not read",
+            fix: "say the same with fewer: sets instead of a policy for each name".to_owned(),
+        });
+    }
     if errors.is_empty() {
         errors = validate(sources, &loaded);
     }
     if errors.is_empty() { Ok(loaded) } else { Err(PolicyErrors { errors }) }
 }
 
-fn parse(source: &PolicySource) -> Result<Vec<Policy>, Vec<PolicyError>> {
+fn all(
+    found: impl Iterator<Item = Result<Loaded, Vec<PolicyError>>>,
+) -> Result<Vec<Loaded>, Vec<PolicyError>> {
+    let (mut loaded, mut errors) = (Vec::new(), Vec::new());
+    for one in found {
+        match one {
+            Ok(one) => loaded.push(one),
+            Err(mut more) => errors.append(&mut more),
+        }
+    }
+    if errors.is_empty() { Ok(loaded) } else { Err(errors) }
+}
+
+/// The policies of a source in the short form; each stands where the form says it.
+fn generated(layer: &Layer, source: &PolicySource) -> Result<Vec<Loaded>, Vec<PolicyError>> {
+    check_size(source)?;
+    all(form::compile(source)?.into_iter().flat_map(|rule| {
+        let one = PolicySource { name: source.name.clone(), text: rule.text };
+        let place = (rule.line, rule.column);
+        match parse(&one) {
+            Ok(policies) => policies
+                .into_iter()
+                .map(|policy| describe(layer, &one, policy, place, false))
+                .collect(),
+            Err(errors) => vec![Err(errors
+                .into_iter()
+                .map(|error| PolicyError { line: place.0, column: place.1, ..error })
+                .collect())],
+        }
+    }))
+}
+
+fn check_size(source: &PolicySource) -> Result<(), Vec<PolicyError>> {
     if source.text.len() > MAX_SOURCE_BYTES {
         return Err(vec![PolicyError {
             file: source.name.clone(),
@@ -98,6 +178,74 @@ fn parse(source: &PolicySource) -> Result<Vec<Policy>, Vec<PolicyError>> {
             fix: "split it into several sources".to_owned(),
         }]);
     }
+    Ok(())
+}
+
+/// Cedar's parser goes as deep as the text does; this is asked before it is.
+fn check_depth(source: &PolicySource) -> Result<(), Vec<PolicyError>> {
+    let mut depth = 0usize;
+    let (mut in_text, mut escaped, mut in_comment) = (false, false, false);
+    let mut before = ' ';
+    for (at, c) in source.text.char_indices() {
+        match c {
+            '\n' => in_comment = false,
+            _ if in_comment => {}
+            _ if in_text && escaped => escaped = false,
+            '\\' if in_text => escaped = true,
+            '"' => in_text = !in_text,
+            _ if in_text => {}
+            '/' if before == '/' => in_comment = true,
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        before = c;
+        if depth > MAX_DEPTH {
+            let (line, column) = place(&source.text, at);
+            return Err(vec![too_complex(
+                source,
+                (line, column),
+                None,
+                "it is nested more than 64 deep",
+            )]);
+        }
+    }
+    Ok(())
+}
+
+fn too_complex(
+    source: &PolicySource,
+    (line, column): (u32, u32),
+    policy: Option<String>,
+    how: &str,
+) -> PolicyError {
+    PolicyError {
+        file: source.name.clone(),
+        line,
+        column,
+        policy,
+        what: format!("the policy is too complex to analyse: {how}"),
+        why: "what cannot be analysed cannot be proved never to fail",
+        fix: "split it into several policies; each `forbid` applies by itself".to_owned(),
+    }
+}
+
+/// The nodes of a syntax tree, and how deep they are nested.
+fn size(json: &serde_json::Value) -> (usize, usize) {
+    let parts: Vec<&serde_json::Value> = match json {
+        serde_json::Value::Array(items) => items.iter().collect(),
+        serde_json::Value::Object(fields) => fields.values().collect(),
+        _ => vec![],
+    };
+    parts
+        .into_iter()
+        .map(size)
+        .fold((1, 1), |(nodes, depth), (more, deeper)| (nodes + more, depth.max(deeper + 1)))
+}
+
+fn parse(source: &PolicySource) -> Result<Vec<Policy>, Vec<PolicyError>> {
+    check_size(source)?;
+    check_depth(source)?;
     let set: CedarSet = source.text.parse().map_err(|errors: cedar_policy::ParseErrors| {
         errors
             .iter()
@@ -132,9 +280,13 @@ fn parse(source: &PolicySource) -> Result<Vec<Policy>, Vec<PolicyError>> {
     Ok(set.policies().cloned().collect())
 }
 
-fn describe(source: &PolicySource, policy: Policy) -> Result<Loaded, Vec<PolicyError>> {
-    let start = policy.as_ref().loc().map_or(0, |loc| loc.start());
-    let (line, column) = place(&source.text, start);
+fn describe(
+    layer: &Layer,
+    source: &PolicySource,
+    policy: Policy,
+    (line, column): (u32, u32),
+    verbatim: bool,
+) -> Result<Loaded, Vec<PolicyError>> {
     let mut errors = Vec::new();
     let id = policy.annotation("id").unwrap_or_default().to_owned();
     let mut fault = |what: String, why: &'static str, fix: String| {
@@ -206,7 +358,7 @@ fn describe(source: &PolicySource, policy: Policy) -> Result<Loaded, Vec<PolicyE
                     format!(
                         "nothing lifts this gate: its conditions do not ask for the approval of `{group}`"
                     ),
-                    "a gate stops applying once its approval is present, by its own condition",
+                    "a gate stops applying once its approval is present, by its own condition and in every case",
                     format!("add `unless {{ context.approvals.contains(\"{group}\") }}`"),
                 );
             }
@@ -220,18 +372,27 @@ fn describe(source: &PolicySource, policy: Policy) -> Result<Loaded, Vec<PolicyE
             "add `@hint(\"what to do instead\")`".to_owned(),
         );
     }
+    let (nodes, depth) = policy.to_json().map_or((usize::MAX, 0), |json| size(&json));
+    // an operator is two or three levels of the tree
+    if nodes > MAX_NODES || depth > 8 * MAX_DEPTH {
+        let name = (!id.is_empty()).then(|| id.clone());
+        let how = format!("it has {nodes} parts, {depth} deep");
+        errors.push(too_complex(source, (line, column), name, &how));
+    }
     if !errors.is_empty() {
         return Err(errors);
     }
     let rule = Rule {
+        layer: layer.clone(),
         effect,
         reason: policy.annotation("reason").unwrap_or_default().to_owned(),
         hint: policy.annotation("hint").map(str::to_owned),
         source: source.name.clone(),
         line,
-        id,
+        column,
+        id: layer.qualified(&id),
     };
-    Ok(Loaded { policy: policy.new_id(PolicyId::new(&rule.id)), rule })
+    Ok(Loaded { policy: policy.new_id(PolicyId::new(&rule.id)), rule, verbatim })
 }
 
 fn duplicates(loaded: &[Loaded]) -> Vec<PolicyError> {
@@ -307,10 +468,14 @@ fn fault_of<E: Diagnostic + std::fmt::Display>(
     why: &'static str,
 ) -> PolicyError {
     let id_text: &str = id.as_ref();
-    let rule = loaded.iter().map(|one| &one.rule).find(|rule| rule.id == id_text);
+    let one = loaded.iter().find(|one| one.rule.id == id_text);
+    let rule = one.map(|one| &one.rule);
     let file = rule.map(|rule| rule.source.clone()).unwrap_or_default();
-    let text = sources.iter().find(|source| source.name == file).map_or("", |source| &source.text);
-    let (mut line, mut column) = position(text, error);
+    let text = sources
+        .iter()
+        .find(|source| source.name == file && one.is_some_and(|one| one.verbatim))
+        .map_or("", |source| &source.text);
+    let (mut line, mut column) = if text.is_empty() { (0, 0) } else { position(text, error) };
     if line == 0 {
         (line, column) = (rule.map_or(0, |rule| rule.line), 1);
     }
@@ -346,22 +511,20 @@ fn is_name(text: &str) -> bool {
         })
 }
 
-/// Whether the policy's conditions contain `context.approvals.contains("group")`.
+/// Whether the policy stops applying once the group has approved, by its own conditions, whoever
+/// acts and whatever else is so.
 fn lifted_by(policy: &Policy, group: &str) -> bool {
-    let wanted = serde_json::json!({
+    let approved = serde_json::json!({
         "contains": {
             "left": { ".": { "left": { "Var": "context" }, "attr": "approvals" } },
             "right": { "Value": group },
         }
     });
-    policy.to_json().is_ok_and(|json| holds(&json, &wanted))
-}
-
-fn holds(json: &serde_json::Value, wanted: &serde_json::Value) -> bool {
-    json == wanted
-        || match json {
-            serde_json::Value::Array(items) => items.iter().any(|item| holds(item, wanted)),
-            serde_json::Value::Object(fields) => fields.values().any(|item| holds(item, wanted)),
-            _ => false,
-        }
+    let Ok(json) = policy.to_json() else { return false };
+    cases().filter(|case| can_apply(policy, case.kind, case.role)).all(|case| {
+        let mut atoms = Atoms::default();
+        let applies = atoms.policy(&json, case);
+        let approved = atoms.condition(&approved, case);
+        atoms.unsatisfiable(&Formula::all([applies, approved])) == Some(true)
+    })
 }

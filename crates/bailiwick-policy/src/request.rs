@@ -3,7 +3,7 @@
 //! This is where facts are computed (is the path in scope, what would the command do); everything
 //! is typed by the schema, and the finished request is validated against it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bailiwick_model::action::{Action, Purpose, ReadMode, ReviewVerdict, WriteMode};
 use bailiwick_model::id::{BranchName, Person, RepoName};
@@ -15,6 +15,7 @@ use cedar_policy::{
 };
 
 use crate::command::{self, Effects};
+use crate::form;
 use crate::path::Scopes;
 use crate::schema::{principal_type, schema};
 
@@ -23,8 +24,13 @@ use crate::schema::{principal_type, schema};
 pub(crate) struct Question {
     pub(crate) request: Request,
     pub(crate) entities: Entities,
+    pub(crate) kind: &'static str,
+    pub(crate) role: Role,
     /// The resource as a policy writes it.
     pub(crate) resource: String,
+    pub(crate) resource_uid: EntityUid,
+    /// What the resource lies in.
+    pub(crate) parents: Vec<EntityUid>,
     /// A command's effects.
     pub(crate) effects: Option<Effects>,
 }
@@ -74,28 +80,68 @@ pub(crate) fn build(
     };
     let resource_uid = uid(resource.kind, &resource.id)?;
     let text = resource_uid.to_string();
-    let entities = Entities::from_entities(
-        [
-            Entity::new(principal.clone(), behalf, HashSet::from([role]))
-                .map_err(|error| error.to_string())?,
-            Entity::new(
-                resource_uid.clone(),
-                resource.attributes.into_iter().collect(),
-                resource.parent.into_iter().collect(),
-            )
+    let parents: Vec<EntityUid> = resource.parent.into_iter().collect();
+    let mut present = vec![
+        Entity::new(principal.clone(), behalf, HashSet::from([role]))
             .map_err(|error| error.to_string())?,
-        ],
-        None,
-    )
-    .map_err(|error| error.to_string())?;
+        Entity::new(
+            resource_uid.clone(),
+            resource.attributes.into_iter().collect(),
+            parents.iter().cloned().collect(),
+        )
+        .map_err(|error| error.to_string())?,
+    ];
+    // What a policy may ask for attributes of has to be there, or asking is an error.
+    let mut names = vec![context.repo.as_str()];
+    names.extend(
+        repository_of(action).filter(|other| *other != &context.repo).map(RepoName::as_str),
+    );
+    for name in names {
+        let repository = uid("Repository", name)?;
+        if repository != resource_uid {
+            let attributes = HashMap::from([("name".to_owned(), string(name))]);
+            present.push(
+                Entity::new(repository, attributes, HashSet::new())
+                    .map_err(|error| error.to_string())?,
+            );
+        }
+    }
+    let entities = Entities::from_entities(present, None).map_err(|error| error.to_string())?;
 
     let mut pairs = common(context)?;
     pairs.extend(facts);
     let cedar = CedarContext::from_pairs(pairs).map_err(|error| error.to_string())?;
-    let request =
-        Request::new(principal, uid("Action", action.kind())?, resource_uid, cedar, Some(schema))
-            .map_err(|error| error.to_string())?;
-    Ok(Question { request, entities, resource: text, effects })
+    let request = Request::new(
+        principal,
+        uid("Action", action.kind())?,
+        resource_uid.clone(),
+        cedar,
+        Some(schema),
+    )
+    .map_err(|error| error.to_string())?;
+    Ok(Question {
+        request,
+        entities,
+        kind: action.kind(),
+        role: subject.role,
+        resource: text,
+        resource_uid,
+        parents,
+        effects,
+    })
+}
+
+/// The repository that an action names itself, which need not be the task's.
+fn repository_of(action: &Action) -> impl Iterator<Item = &RepoName> {
+    let named = match action {
+        Action::RepoRead(read) => Some(&read.repo),
+        Action::BranchPush(push) => Some(&push.repo),
+        Action::PullRequestOpen(open) => Some(&open.repo),
+        Action::ReviewSubmit(review) => Some(&review.repo),
+        Action::PullRequestMerge(merge) => Some(&merge.repo),
+        _ => None,
+    };
+    named.into_iter()
 }
 
 fn common(context: &Context) -> Result<Pairs, String> {
@@ -169,6 +215,12 @@ fn command_facts(
         pair("deletes", strings(&effects.deletes)),
         pair("permissions", strings(&effects.permissions)),
         pair("secrets", strings(&effects.secrets)),
+        pair(
+            "write_places",
+            strings(
+                &effects.writes.iter().flat_map(|path| form::places(path)).collect::<BTreeSet<_>>(),
+            ),
+        ),
         pair(
             "writes_in_scope",
             flag(
@@ -285,6 +337,11 @@ fn operands(
                     ),
                 ),
                 pair("independent_approval", flag(merge.independent_approval)),
+                pair("approvers", long(people(&merge.approved_by))),
+                pair("changed_files", measured(merge.size.map(|size| size.files))),
+                pair("changed_lines", measured(merge.size.map(|size| size.lines))),
+                pair("changed_areas", measured(merge.size.map(|size| size.areas))),
+                pair("changes_tests", flag(merge.size.is_some_and(|size| size.tests))),
             ],
         ),
         Action::AgentStart(start) => (
@@ -355,6 +412,15 @@ fn strings<'a>(texts: impl IntoIterator<Item = &'a String>) -> RestrictedExpress
 
 fn flag(value: bool) -> RestrictedExpression {
     RestrictedExpression::new_bool(value)
+}
+
+fn people(named: &[Person]) -> u64 {
+    named.iter().map(Person::as_str).collect::<BTreeSet<_>>().len() as u64
+}
+
+/// What was not measured is larger than any limit.
+fn measured(value: Option<u32>) -> RestrictedExpression {
+    value.map_or_else(|| RestrictedExpression::new_long(i64::MAX), |value| long(u64::from(value)))
 }
 
 /// Cedar's numbers have a sign: what is too large becomes the largest.

@@ -1,43 +1,47 @@
 //! The set of policies in force, and the decision.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use bailiwick_model::action::Action;
 use bailiwick_model::payload::Digest;
-use bailiwick_model::subject::{Context, Role, Subject};
-use bailiwick_model::verdict::{Denial, Verdict};
-use cedar_policy::{
-    ActionConstraint, AuthorizationError, Authorizer, Decision, Effect, EntityUid, Policy,
-    PolicySet as CedarSet, PrincipalConstraint, Response,
-};
+use bailiwick_model::subject::{Context, Subject};
+use bailiwick_model::verdict::Verdict;
+use cedar_policy::{Authorizer, Effect};
 
 use crate::error::{PolicyError, PolicyErrors};
 use crate::explain;
-use crate::load::{self, PolicySource, Rule, RuleEffect};
+use crate::formula::Case;
+use crate::index::{self, Found, Index};
+use crate::layer::{Layer, LayerSource, Proved};
+use crate::load::{self, Loaded, PolicySource, Rule, RuleEffect};
+use crate::narrow;
 use crate::path::Scopes;
-use crate::request::{self, Question};
-use crate::schema::{ACTION_KINDS, ROLES, SCHEMA_TEXT, principal_type};
+use crate::request;
+use crate::schema::{ACTION_KINDS, ROLES, SCHEMA_TEXT};
 
 /// The organisation layer that is used when nothing else is configured.
 pub const STANDARD_TEXT: &str = include_str!("../policies/standard.cedar");
 
 /// A validated set of policies, ready to decide.
 pub struct PolicySet {
-    sources: Vec<PolicySource>,
+    /// The organisation's first.
+    layers: Vec<Arc<LayerSet>>,
     rules: BTreeMap<String, Rule>,
-    index: HashMap<(&'static str, Role), Share>,
     digest: Digest,
     authorizer: Authorizer,
     scopes: Scopes,
 }
 
-/// The policies that can apply to one kind of action by one role.
-#[derive(Default)]
-struct Share {
-    all: CedarSet,
-    /// The permits alone: whether a gate's question is worth asking.
-    permits: CedarSet,
+/// One layer.
+struct LayerSet {
+    layer: Layer,
+    sources: Vec<PolicySource>,
+    loaded: Vec<Loaded>,
+    index: Index,
+    /// The kinds of action for which it is an allow-list.
+    lists: BTreeSet<&'static str>,
 }
 
 impl fmt::Debug for PolicySet {
@@ -49,41 +53,75 @@ impl fmt::Debug for PolicySet {
     }
 }
 
+impl Clone for PolicySet {
+    fn clone(&self) -> Self {
+        Self::of(self.layers.clone(), self.digest)
+    }
+}
+
 impl PolicySet {
-    /// Reads, validates and indexes policies. One fault in any source and none is in force.
+    /// Reads, validates and indexes the organisation's policies. One fault in any source and none
+    /// is in force.
     pub fn load(sources: &[PolicySource]) -> Result<Self, PolicyErrors> {
-        let loaded = load::load(sources)?;
-        let mut index = HashMap::new();
-        for kind in ACTION_KINDS {
-            for role in ROLES {
-                let mut share = Share::default();
-                for one in &loaded {
-                    if !can_apply(&one.policy, kind, role) {
-                        continue;
-                    }
-                    let permit = one.policy.effect() == Effect::Permit;
-                    share
-                        .all
-                        .add(one.policy.clone())
-                        .map_err(|error| conflict(&one.rule, &error))?;
-                    if permit {
-                        share
-                            .permits
-                            .add(one.policy.clone())
-                            .map_err(|error| conflict(&one.rule, &error))?;
-                    }
-                }
-                index.insert((kind, role), share);
+        Self::load_layers(sources, &[], &Proved::nothing())
+    }
+
+    /// The same with lower layers, each of which can only narrow. A `permit` in a lower layer is
+    /// accepted when the organisation is proved to permit, or ask for, all that it permits: by a
+    /// solver (`proved`) or here. One fault in any layer and none is in force.
+    pub fn load_layers(
+        sources: &[PolicySource],
+        lower: &[LayerSource],
+        proved: &Proved,
+    ) -> Result<Self, PolicyErrors> {
+        let organisation = LayerSet::new(Layer::Organisation, sources)?;
+        let mut set = Self::of(vec![Arc::new(organisation)], digest(sources));
+        let mut errors = Vec::new();
+        for source in lower {
+            match set.narrowed(source, proved) {
+                Ok(with) => set = with,
+                Err(found) => errors.extend(found.errors),
             }
         }
-        Ok(Self {
-            sources: sources.to_vec(),
-            rules: loaded.into_iter().map(|one| (one.rule.id.clone(), one.rule)).collect(),
-            index,
-            digest: digest(sources),
-            authorizer: Authorizer::new(),
-            scopes: Scopes::default(),
-        })
+        if errors.is_empty() { Ok(set) } else { Err(PolicyErrors { errors }) }
+    }
+
+    /// This set with one more lower layer.
+    pub fn narrowed(&self, source: &LayerSource, proved: &Proved) -> Result<Self, PolicyErrors> {
+        let layer = LayerSet::new(source.layer.clone(), &source.sources)?;
+        let top = self.layers.first();
+        if !top.is_some_and(|top| proved.has(&source.digest(&digest(&top.sources)))) {
+            let above = top.map_or(&[][..], |top| top.loaded.as_slice());
+            let errors = narrow::unproved(above, &layer.loaded);
+            if !errors.is_empty() {
+                return Err(PolicyErrors { errors });
+            }
+        }
+        let mut layers = self.layers.clone();
+        layers.push(Arc::new(layer));
+        Ok(Self::of(layers, source.digest(&self.digest)))
+    }
+
+    /// The organisation's layer alone.
+    #[must_use]
+    pub fn organisation(&self) -> Self {
+        let layers: Vec<Arc<LayerSet>> = self.layers.iter().take(1).cloned().collect();
+        let digest = layers.first().map_or(self.digest, |top| digest(&top.sources));
+        Self::of(layers, digest)
+    }
+
+    fn of(layers: Vec<Arc<LayerSet>>, digest: Digest) -> Self {
+        let rules = layers
+            .iter()
+            .flat_map(|layer| &layer.loaded)
+            .map(|one| (one.rule.id.clone(), one.rule.clone()))
+            .collect();
+        Self { layers, rules, digest, authorizer: Authorizer::new(), scopes: Scopes::default() }
+    }
+
+    /// No policy at all: everything is denied.
+    pub fn nothing() -> Self {
+        Self::of(Vec::new(), digest(&[]))
     }
 
     /// The embedded organisation layer.
@@ -96,8 +134,8 @@ impl PolicySet {
         PolicySource { name: "standard.cedar".to_owned(), text: STANDARD_TEXT.to_owned() }
     }
 
-    /// SHA-256 over the schema and every source with its name, in order; what a recorded decision
-    /// names as the policy that made it.
+    /// SHA-256 over the schema and every source of every layer with its name, in order; what a
+    /// recorded decision names as the policy that made it.
     pub fn digest(&self) -> Digest {
         self.digest
     }
@@ -107,9 +145,28 @@ impl PolicySet {
         self.rules.values()
     }
 
+    /// One policy.
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
+        self.rules.get(id)
+    }
+
+    /// Every layer with its sources, the organisation's first.
+    pub fn layers(&self) -> impl Iterator<Item = (&Layer, &[PolicySource])> {
+        self.layers.iter().map(|layer| (&layer.layer, layer.sources.as_slice()))
+    }
+
     /// The text of a source, by its name.
     pub fn source_text(&self, name: &str) -> Option<&str> {
-        self.sources.iter().find(|source| source.name == name).map(|source| source.text.as_str())
+        self.layers
+            .iter()
+            .flat_map(|layer| &layer.sources)
+            .find(|source| source.name == name)
+            .map(|source| source.text.as_str())
+    }
+
+    /// Every policy of every layer as Cedar knows it, with the id it has here.
+    pub fn policies(&self) -> impl Iterator<Item = (&Rule, &cedar_policy::Policy)> {
+        self.layers.iter().flat_map(|layer| &layer.loaded).map(|one| (&one.rule, &one.policy))
     }
 
     /// Decides. Whatever cannot be decided is denied, with a code of its own.
@@ -118,119 +175,83 @@ impl PolicySet {
             Ok(question) => question,
             Err(what) => return explain::request_invalid(action, &what),
         };
-        let Some(share) = self.index.get(&(action.kind(), subject.role)) else {
-            return explain::request_invalid(
-                action,
-                "no policies are indexed for this kind of action",
-            );
-        };
-        let response =
-            self.authorizer.is_authorized(&question.request, &share.all, &question.entities);
-        if let Some(denial) = evaluation_error(action, &response) {
-            return Verdict::Deny(denial);
+        let mut found = Found::default();
+        // Whether each layer that has a say allows it, gates aside.
+        let mut backed = !self.layers.is_empty();
+        for layer in self.layers.iter().filter(|one| one.layer.applies(subject, context)) {
+            let said = layer.index.ask(&self.authorizer, &question);
+            let lists = layer.layer == Layer::Organisation || layer.lists.contains(question.kind);
+            backed &= !lists || !said.permits.is_empty();
+            found.permits.extend(said.permits);
+            found.forbids.extend(said.forbids);
+            found.errors.extend(said.errors);
         }
-        let determining = ids(&response);
-        match response.decision() {
-            Decision::Allow => Verdict::Permit { rules: determining },
-            Decision::Deny => self.refuse(share, subject, action, &question, determining),
+        if !found.errors.is_empty() {
+            return Verdict::Deny(explain::evaluation_error(action, &found.errors));
         }
-    }
-
-    fn refuse(
-        &self,
-        share: &Share,
-        subject: &Subject,
-        action: &Action,
-        question: &Question,
-        determining: Vec<String>,
-    ) -> Verdict {
-        let rules: Vec<&Rule> = determining.iter().filter_map(|id| self.rules.get(id)).collect();
-        if rules.is_empty() || rules.len() != determining.len() {
-            return explain::no_rule_permits(subject, action, question);
+        let forbids: Vec<&Rule> =
+            found.forbids.iter().filter_map(|id| self.rules.get(id)).collect();
+        if forbids.len() != found.forbids.len() {
+            return explain::request_invalid(action, "a rule that forbids it is not known");
         }
-        let hard: Vec<&Rule> = rules
+        let hard: Vec<&Rule> = forbids
             .iter()
             .copied()
             .filter(|rule| !matches!(rule.effect, RuleEffect::Gate { .. }))
             .collect();
         if !hard.is_empty() {
-            return explain::forbidden(action, question, &hard);
+            return explain::forbidden(action, &question, &hard);
         }
-        // Only gates: worth asking a human if the action would be allowed once they have agreed.
-        let response =
-            self.authorizer.is_authorized(&question.request, &share.permits, &question.entities);
-        if let Some(denial) = evaluation_error(action, &response) {
-            return Verdict::Deny(denial);
+        if !backed {
+            return explain::no_rule_permits(subject, action, &question);
         }
-        match response.decision() {
-            Decision::Deny => explain::no_rule_permits(subject, action, question),
-            Decision::Allow => {
-                let mut groups: Vec<String> = rules
-                    .iter()
-                    .filter_map(|rule| match &rule.effect {
-                        RuleEffect::Gate { group } => Some(group.clone()),
-                        RuleEffect::Permit | RuleEffect::Forbid => None,
-                    })
-                    .collect();
-                groups.sort();
-                groups.dedup();
-                Verdict::NeedsApproval { groups, rules: determining }
-            }
+        if forbids.is_empty() {
+            return Verdict::Permit { rules: found.permits };
         }
+        // Only gates, and it would be allowed once people have agreed: worth asking them.
+        let groups: BTreeSet<String> = forbids
+            .iter()
+            .filter_map(|rule| match &rule.effect {
+                RuleEffect::Gate { group } => Some(group.clone()),
+                RuleEffect::Permit | RuleEffect::Forbid => None,
+            })
+            .collect();
+        Verdict::NeedsApproval { groups: groups.into_iter().collect(), rules: found.forbids }
     }
 }
 
-/// Cedar leaves out a policy that fails to evaluate, a `forbid` too, and would answer Allow.
-fn evaluation_error(action: &Action, response: &Response) -> Option<Denial> {
-    let mut failed: Vec<(String, String)> = response
-        .diagnostics()
-        .errors()
-        .map(|error| {
-            let AuthorizationError::PolicyEvaluationError(inner) = error;
-            let id: &str = inner.policy_id().as_ref();
-            (id.to_owned(), error.to_string())
-        })
-        .collect();
-    failed.sort();
-    (!failed.is_empty()).then(|| explain::evaluation_error(action, &failed))
+impl LayerSet {
+    fn new(layer: Layer, sources: &[PolicySource]) -> Result<Self, PolicyErrors> {
+        let loaded = load::load(&layer, sources)?;
+        let index = Index::new(&loaded).map_err(|(at, error)| {
+            let rule = loaded.get(at).map(|one| &one.rule);
+            PolicyErrors::from(PolicyError {
+                file: rule.map(|rule| rule.source.clone()).unwrap_or_default(),
+                line: rule.map_or(0, |rule| rule.line),
+                column: 1,
+                policy: rule.map(|rule| rule.id.clone()),
+                what: error.to_string(),
+                why: "a denial must name one policy",
+                fix: "give it an `@id` of its own".to_owned(),
+            })
+        })?;
+        let permits: Vec<&Loaded> =
+            loaded.iter().filter(|one| one.policy.effect() == Effect::Permit).collect();
+        let lists = ACTION_KINDS
+            .into_iter()
+            .filter(|kind| {
+                permits.iter().any(|one| {
+                    ROLES.into_iter().any(|role| index::can_apply(&one.policy, kind, role))
+                })
+            })
+            .collect();
+        Ok(Self { layer, sources: sources.to_vec(), loaded, index, lists })
+    }
 }
 
-fn ids(response: &Response) -> Vec<String> {
-    let mut ids: Vec<String> = response
-        .diagnostics()
-        .reason()
-        .map(|id| {
-            let id: &str = id.as_ref();
-            id.to_owned()
-        })
-        .collect();
-    ids.sort();
-    ids
-}
-
-/// Whether a policy's scope leaves it possible to apply. Sound: a principal's only parent is its
-/// role, and the schema has no action groups; so what is left out here could never be satisfied,
-/// nor could it fail, because Cedar evaluates conditions only when the scope matches.
-fn can_apply(policy: &Policy, kind: &str, role: Role) -> bool {
-    let is_action = |uid: &EntityUid| uid.id().unescaped() == kind;
-    let action = match policy.action_constraint() {
-        ActionConstraint::Any => true,
-        ActionConstraint::Eq(uid) => is_action(&uid),
-        ActionConstraint::In(uids) => uids.iter().any(is_action),
-    };
-    let of_type = |name: &str| name == principal_type(role);
-    let inside = |uid: &EntityUid| {
-        let name = uid.type_name().to_string();
-        if name == "Role" { uid.id().unescaped() == role.name() } else { of_type(&name) }
-    };
-    action
-        && match policy.principal_constraint() {
-            PrincipalConstraint::Any => true,
-            PrincipalConstraint::Eq(uid) => of_type(&uid.type_name().to_string()),
-            PrincipalConstraint::In(uid) => inside(&uid),
-            PrincipalConstraint::Is(name) => of_type(&name.to_string()),
-            PrincipalConstraint::IsIn(name, uid) => of_type(&name.to_string()) && inside(&uid),
-        }
+/// Every case that a set decides about.
+pub(crate) fn cases() -> impl Iterator<Item = Case> {
+    ACTION_KINDS.into_iter().flat_map(|kind| ROLES.into_iter().map(move |role| Case { kind, role }))
 }
 
 fn digest(sources: &[PolicySource]) -> Digest {
@@ -243,17 +264,4 @@ fn digest(sources: &[PolicySource]) -> Digest {
         bytes.extend_from_slice(part.as_bytes());
     }
     Digest::of(&bytes)
-}
-
-fn conflict(rule: &Rule, error: &cedar_policy::PolicySetError) -> PolicyErrors {
-    PolicyError {
-        file: rule.source.clone(),
-        line: rule.line,
-        column: 1,
-        policy: Some(rule.id.clone()),
-        what: error.to_string(),
-        why: "a denial must name one policy",
-        fix: "give it an `@id` of its own".to_owned(),
-    }
-    .into()
 }

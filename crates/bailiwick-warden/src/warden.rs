@@ -110,6 +110,12 @@ impl Warden {
         Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Puts another policy set in force, in one step: a decision is by the one or by the other, and
+    /// none waits.
+    pub fn replace_policy(&self, policy: Arc<PolicySet>) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
     /// Records facts that are no effect of their own.
     pub async fn record(&self, facts: Vec<Fact>) -> Result<u64, JournalError> {
         self.journal.append(facts.into_iter().map(Event::fact).collect()).await

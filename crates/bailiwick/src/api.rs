@@ -61,9 +61,20 @@ pub(crate) struct Shared {
     pub(crate) data_ledger: Arc<str>,
     /// Tells that the server ends, so that no stream keeps it.
     pub(crate) stop: CancellationToken,
+    /// The policy in force.
+    pub(crate) policies: Arc<crate::policies::Policies>,
 }
 
 impl Shared {
+    /// Looks at the policy's sources now: a repository that was just imported may have one.
+    async fn refresh_policy(&self) {
+        let parts = self.engine.parts();
+        let refreshed = self.policies.refresh(&parts.forge, &parts.warden, &parts.store);
+        if let Err(error) = refreshed.await {
+            tracing::error!(%error, "the policy could not be brought up to date");
+        }
+    }
+
     /// Gives a task to the workers.
     pub(crate) fn enqueue(&self, id: bailiwick_model::id::TaskId) {
         if self.queue.send(id).is_err() {
@@ -92,6 +103,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/tokens", get(identity::list_tokens).post(identity::create_token))
         .route("/tokens/{token}/revoke", post(identity::revoke_token))
         .route("/sign-in-links", post(routes::sign_in_link))
+        .route("/policy", get(routes::policy))
         .layer(DefaultBodyLimit::max(MAX_BODY));
     let git = Router::new()
         .route("/{repo}/info/refs", get(git::advertise))

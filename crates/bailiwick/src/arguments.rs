@@ -72,7 +72,7 @@ pub(crate) enum Verb {
     /// The ledger: verify, show, prove, key.
     #[command(subcommand)]
     Ledger(LedgerVerb),
-    /// The policy in force: show, check, explain.
+    /// The policy: show, check, test, explain, replay, prove, diff, publish.
     #[command(subcommand)]
     Policy(PolicyVerb),
     /// The gates on any repository, without the rest of the platform: run, list, explain.
@@ -384,18 +384,104 @@ pub(crate) enum LedgerVerb {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyVerb {
-    /// Prints the policy in force.
-    Show,
-    /// Checks the policy files given, or those configured.
+    /// What is in force: layers, alerts, and the text of every policy.
+    Show {
+        /// A candidate instead: a starter, a bundle, a directory, a file.
+        candidate: Option<String>,
+        /// As Cedar, the short form compiled.
+        #[arg(long)]
+        cedar: bool,
+    },
+    /// Checks policies: schema, never failing, unreachable, shadowed and over-broad rules.
     Check {
-        /// Cedar files.
-        files: Vec<PathBuf>,
+        /// Starters, bundles, directories, files (default: what is configured).
+        candidates: Vec<String>,
     },
-    /// Shows why an action was decided as it was, by its entry in the ledger.
-    Explain {
-        /// The entry's index.
-        entry: u64,
+    /// Decides the examples that are kept beside policies.
+    Test {
+        /// Starters, bundles, directories, files (default: what is configured).
+        candidates: Vec<String>,
     },
+    /// Why an action was, or would be, decided as it is, and the narrowest change that would allow it.
+    Explain(ExplainArguments),
+    /// Decides every recorded action anew under a candidate.
+    Replay {
+        /// A starter, a bundle, a directory, a file.
+        candidate: String,
+        /// Only what was decided in this time, such as `30d` or `12h`.
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+    },
+    /// Proves the named invariants, or one.
+    Prove {
+        /// The invariant's name (default: all).
+        invariant: Option<String>,
+        /// A candidate instead of what is configured.
+        #[arg(long, value_name = "CANDIDATE")]
+        policy: Option<String>,
+        /// Requests of your own that must never be permitted, as a Cedar `permit`.
+        #[arg(long, value_name = "CEDAR", conflicts_with = "invariant")]
+        never: Option<String>,
+    },
+    /// How two policies differ, rule by rule.
+    Diff {
+        /// A starter, a bundle, a directory, a file.
+        before: String,
+        /// Another.
+        after: String,
+    },
+    /// Checks, proves, tests and signs a directory as a bundle.
+    Publish(PublishArguments),
+    /// Makes a key that signs bundles, and prints what others trust.
+    Key {
+        /// The file of the private key; made if it is not there.
+        file: PathBuf,
+        /// The name it signs under.
+        #[arg(long, default_value = "organisation/policy")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// An entry of the ledger, an action's id, or an action: `command: curl example.com`.
+    pub(crate) what: String,
+    /// In which role.
+    #[arg(long, default_value = "implementor")]
+    pub(crate) role: String,
+    /// For which repository.
+    #[arg(long, default_value = "shop")]
+    pub(crate) repo: String,
+    /// What differs from the usual circumstances, as JSON: `{"taint": ["secret"]}`.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) context: Option<String>,
+    /// Under a candidate instead of what is configured.
+    #[arg(long, value_name = "CANDIDATE")]
+    pub(crate) policy: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishArguments {
+    /// The directory with the policies and their examples.
+    pub(crate) directory: String,
+    /// The private key, as `policy key` makes it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Where the bundle is written; an older one is replaced in one step.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// The bundle's name.
+    #[arg(long, default_value = "organisation")]
+    pub(crate) name: String,
+    /// Its number (default: one more than the bundle that is replaced).
+    #[arg(long)]
+    pub(crate) serial: Option<u64>,
+    /// When it stops being good, such as `2027-01-31T00:00:00Z`.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<String>,
+    /// Publish although an invariant is not proved; each that is not is named.
+    #[arg(long)]
+    pub(crate) unproved: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -29,6 +29,7 @@ use crate::arguments::{Arguments, Common, PrVerb, Verb};
 use crate::config::{Config, ConfigError};
 use crate::terminal;
 
+pub(crate) use policy::text as policy_text;
 pub(crate) use run::{Outcome, finish};
 pub(crate) use session::Session;
 

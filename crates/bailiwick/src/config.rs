@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bailiwick_gateway::{KeyRef, ProviderConfig, ProviderKind};
-use bailiwick_model::id::Person;
+use bailiwick_model::id::{Person, RepoName};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_sandbox::Tier;
 use schemars::JsonSchema;
@@ -98,8 +98,57 @@ impl Default for TaskConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct PolicyConfig {
-    /// Cedar files of the organisation's layer, in place of the built-in standard policy.
+    /// The organisation's signed bundle, as `bailiwick policy publish` writes it. It is read again
+    /// whenever it changes; one that is refused changes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// The public keys that a bundle may be signed by, as `bailiwick policy key` prints them.
+    pub(crate) trusted_keys: Vec<String>,
+    /// Files of the organisation's layer, Cedar or the short form, in place of a bundle.
     pub(crate) files: Vec<PathBuf>,
+    /// The built-in bundle that is in force when neither is given: `standard`, `strict` or
+    /// `open-source`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) starter: Option<String>,
+    /// The layers of teams, which can only narrow.
+    pub(crate) team: Vec<TeamConfig>,
+}
+
+/// `[[policy.team]]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TeamConfig {
+    /// The team.
+    pub(crate) name: String,
+    /// Its repositories.
+    pub(crate) repositories: Vec<RepoName>,
+    /// Its policy files.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl PolicyConfig {
+    /// Every file whose change is a change of the policy.
+    pub(crate) fn watched(&self) -> Vec<PathBuf> {
+        let teams = self.team.iter().flat_map(|team| &team.files);
+        self.bundle.iter().chain(&self.files).chain(teams).cloned().collect()
+    }
+
+    /// Why it is not usable, if it is not.
+    fn fault(&self) -> Option<String> {
+        let given = [self.bundle.is_some(), !self.files.is_empty(), self.starter.is_some()];
+        if given.into_iter().filter(|one| *one).count() > 1 {
+            return Some(
+                "`policy` has more than one of `bundle`, `files` and `starter`".to_owned(),
+            );
+        }
+        if self.bundle.is_some() && self.trusted_keys.is_empty() {
+            return Some(
+                "`policy.bundle` needs `policy.trusted_keys`, or nobody's signature counts"
+                    .to_owned(),
+            );
+        }
+        None
+    }
 }
 
 /// `[setup]`
@@ -238,7 +287,11 @@ impl Config {
         }
         // Paths in the file are relative to it, not to wherever the program was started.
         let base = path.parent().unwrap_or_else(|| Path::new("."));
-        for file in &mut config.policy.files {
+        if let Some(what) = config.policy.fault() {
+            return Err(invalid(what));
+        }
+        let teams = config.policy.team.iter_mut().flat_map(|team| &mut team.files);
+        for file in config.policy.files.iter_mut().chain(&mut config.policy.bundle).chain(teams) {
             *file = base.join(&*file);
         }
         for provider in &mut config.providers {

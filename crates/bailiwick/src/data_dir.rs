@@ -75,6 +75,11 @@ impl DataDir {
         self.root.join("dependencies")
     }
 
+    /// The last good policies, and those that were refused.
+    pub(crate) fn policy(&self) -> PathBuf {
+        self.root.join("policy")
+    }
+
     fn keys(&self) -> PathBuf {
         self.root.join("keys")
     }

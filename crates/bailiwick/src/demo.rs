@@ -55,6 +55,7 @@ pub(crate) async fn run(common: &Common, arguments: &DemoArguments) -> Result<Do
     let import = ImportParams { path: source, name: None, branch: None };
     let repo =
         operations::import(&platform.engine, &person, import).await.map_err(Told::from)?.name;
+    platform.refresh_policy().await?;
     let params = CreateTaskParams {
         text: ISSUE.to_owned(),
         repo,

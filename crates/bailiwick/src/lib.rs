@@ -16,6 +16,7 @@ mod operations;
 #[cfg(doctest)]
 mod permits;
 mod platform;
+mod policies;
 mod progress;
 mod render;
 mod terminal;

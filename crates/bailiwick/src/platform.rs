@@ -10,9 +10,7 @@ use bailiwick_gateway::{Gateway, PriceTable, ProviderConfig, ProviderKind, Scrip
 use bailiwick_git::Ed25519Signer;
 use bailiwick_ledger::{LedgerDir, LogKey, LogName, VerifierKey};
 use bailiwick_model::event::Fact;
-use bailiwick_model::payload::Payload;
 use bailiwick_model::subject::Taint;
-use bailiwick_policy::{PolicySet, PolicySource};
 use bailiwick_sandbox::{ProcessTier, Tiers};
 use bailiwick_store::{Store, StoreConfig};
 use bailiwick_warden::Warden;
@@ -20,11 +18,13 @@ use bailiwick_warden::Warden;
 use crate::command::Told;
 use crate::config::Config;
 use crate::data_dir::{DataDir, random};
+use crate::policies::Policies;
 
 /// A platform at work on a data directory.
 #[derive(Debug)]
 pub(crate) struct Platform {
     pub(crate) engine: Engine,
+    pub(crate) policies: Arc<Policies>,
     pub(crate) dir: DataDir,
     /// The key that others verify the ledger with.
     pub(crate) ledger_key: VerifierKey,
@@ -45,16 +45,15 @@ impl Platform {
     ) -> Result<Self> {
         let ledger_key = ledger_key(&dir)?.verifier().clone();
         let store = open_store(&dir)?;
-        let policy = Arc::new(load_policy(config)?);
-        let warden = Arc::new(Warden::new(
-            Arc::clone(&policy),
-            Arc::new(store.clone()),
-            Arc::new(store.clone()),
-        ));
-        announce(&store, ledger_key.name().to_string(), &warden, &policy).await?;
+        let policies = Arc::new(Policies::open(&config.policy, &dir)?);
+        let policy = policies.current().await;
+        let warden =
+            Arc::new(Warden::new(policy, Arc::new(store.clone()), Arc::new(store.clone())));
+        announce(&store, ledger_key.name().to_string(), &warden).await?;
         let gateway = Arc::new(gateway(config, script)?);
         let forge = EmbeddedForge::open(&dir.forge(), forge_platform(&dir)?)
             .context("cannot open the forge")?;
+        policies.refresh(&forge, &warden, &store).await?;
         clear_work(&dir)?;
         let parts = Parts {
             store,
@@ -65,7 +64,15 @@ impl Platform {
             labeller: Arc::new(label),
         };
         let engine = Engine::new(parts, settings(&dir, config, &ledger_key)?);
-        Ok(Self { engine, dir, ledger_key })
+        Ok(Self { engine, policies, dir, ledger_key })
+    }
+}
+
+impl Platform {
+    /// Looks at the policy's sources now: a repository that was just imported may have one.
+    pub(crate) async fn refresh_policy(&self) -> Result<()> {
+        let parts = self.engine.parts();
+        self.policies.refresh(&parts.forge, &parts.warden, &parts.store).await
     }
 }
 
@@ -124,50 +131,14 @@ fn forge_platform(dir: &DataDir) -> Result<ForgePlatform> {
     Ok(ForgePlatform::new("Bailiwick", "platform@bailiwick.invalid", Arc::new(signer)))
 }
 
-/// Records the beginning of the ledger and each change of the policy.
-async fn announce(
-    store: &Store,
-    origin: String,
-    warden: &Warden,
-    policy: &PolicySet,
-) -> Result<()> {
-    let mut facts = Vec::new();
+/// Records the beginning of the ledger.
+async fn announce(store: &Store, origin: String, warden: &Warden) -> Result<()> {
     if store.head().size == 0 {
-        facts.push(Fact::LedgerOpened { version: env!("CARGO_PKG_VERSION").to_owned(), origin });
-    }
-    let query = bailiwick_store::Query::default().named(&["policy_loaded"]);
-    let known = store.entries(query).await?;
-    let last = known.iter().rev().find_map(|entry| match &entry.event {
-        bailiwick_model::event::Event::Fact(fact) => match fact.as_ref() {
-            Fact::PolicyLoaded { digest, .. } => Some(*digest),
-            _ => None,
-        },
-        _ => None,
-    });
-    if last != Some(policy.digest()) {
-        facts.push(Fact::PolicyLoaded {
-            digest: policy.digest(),
-            source: Payload::from(source_text(policy)),
-        });
-    }
-    if !facts.is_empty() {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let facts = vec![Fact::LedgerOpened { version, origin }];
         warden.record(facts).await.map_err(EngineError::from).map_err(Told::from)?;
     }
     Ok(())
-}
-
-/// The organisation's policy: the files configured, or the built-in standard.
-pub(crate) fn load_policy(config: &Config) -> Result<PolicySet> {
-    if config.policy.files.is_empty() {
-        return PolicySet::standard().context("the built-in policy is not valid");
-    }
-    let mut sources = Vec::new();
-    for path in &config.policy.files {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the policy file `{}`", path.display()))?;
-        sources.push(PolicySource { name: path.display().to_string(), text });
-    }
-    PolicySet::load(&sources).context("the policy is not valid, so nothing is started")
 }
 
 fn gateway(config: &Config, script: Option<EmbeddedScript>) -> Result<Gateway> {
@@ -178,15 +149,6 @@ fn gateway(config: &Config, script: Option<EmbeddedScript>) -> Result<Gateway> {
         Some(embedded) => Ok(gateway.with_script(embedded.name, embedded.script)?),
         None => Ok(gateway),
     }
-}
-
-/// The text of every policy in force.
-pub(crate) fn source_text(policy: &PolicySet) -> String {
-    let mut names: Vec<&str> = policy.rules().map(|rule| rule.source.as_str()).collect();
-    names.dedup();
-    let texts =
-        names.iter().filter_map(|name| Some(format!("// {name}\n{}", policy.source_text(name)?)));
-    texts.collect::<Vec<_>>().join("\n")
 }
 
 /// Whether a provider answers from a script.

@@ -9,6 +9,7 @@ mod end_to_end {
     mod demo;
     mod intake;
     mod people;
+    mod policy;
     mod review;
     mod run;
     mod serve;

@@ -268,6 +268,7 @@ impl Fixture {
             approved_by: approved_by.iter().map(|name| person(name)).collect(),
             independent_approval: true,
             trailers: vec!["Bailiwick-Task: 7".to_owned()],
+            size: None,
         }
     }
 

@@ -30,6 +30,7 @@ pub(super) const ROUTES: &[(&str, &str, Operation)] = &[
     ("POST", "/api/v1/repositories/{repo}/pulls/{number}/merge", Operation::ChangeMerge),
     ("GET", "/api/v1/ledger", Operation::LedgerRead),
     ("POST", "/api/v1/sign-in-links", Operation::WhoAmI),
+    ("GET", "/api/v1/policy", Operation::PolicyRead),
     ("GET", "/api/v1/identity", Operation::IdentityRead),
     ("POST", "/api/v1/identity/changes", Operation::IdentityWrite),
     ("GET", "/api/v1/tokens", Operation::OwnTokens),

@@ -132,6 +132,7 @@ pub(super) async fn import_repository(
 ) -> Result<(StatusCode, Json<RepositoryLine>), ApiError> {
     let params: ImportParams = parse(&body)?;
     let line = operations::import(&shared.engine, &caller.person, params).await?;
+    shared.refresh_policy().await;
     Ok((StatusCode::CREATED, Json(line)))
 }
 
@@ -204,5 +205,17 @@ pub(super) async fn ledger(State(shared): State<Shared>) -> Answered<Value> {
         "entries": head.size,
         "root": head.root.to_string(),
         "origin": checkpoint.origin.to_string(),
+    })))
+}
+
+/// What is in force, and what was refused.
+pub(super) async fn policy(State(shared): State<Shared>) -> Answered<Value> {
+    let set = shared.engine.parts().warden.policy();
+    let status = shared.policies.status(&set).await;
+    let text = |cedar| crate::command::policy_text(&set, cedar).unwrap_or_default();
+    let (cedar, written) = (text(true), text(false));
+    Ok(Json(json!({
+        "digest": status.digest, "organisation": status.organisation, "layers": status.layers,
+        "alerts": status.alerts, "text": written, "cedar": cedar,
     })))
 }

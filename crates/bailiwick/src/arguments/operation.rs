@@ -42,8 +42,18 @@ pub(crate) fn operation(verb: &Verb) -> Option<Operation> {
             return None;
         }
         Verb::Ledger(LedgerVerb::Show { .. }) => Operation::LedgerRead,
-        Verb::Policy(PolicyVerb::Show | PolicyVerb::Check { .. }) => return None,
-        Verb::Policy(PolicyVerb::Explain { .. }) => Operation::PolicyRead,
+        // They work on policy files; a bundle counts by its signature, whoever made it.
+        Verb::Policy(
+            PolicyVerb::Check { .. }
+            | PolicyVerb::Test { .. }
+            | PolicyVerb::Prove { .. }
+            | PolicyVerb::Diff { .. }
+            | PolicyVerb::Publish(_)
+            | PolicyVerb::Key { .. },
+        ) => return None,
+        Verb::Policy(
+            PolicyVerb::Show { .. } | PolicyVerb::Explain { .. } | PolicyVerb::Replay { .. },
+        ) => Operation::PolicyRead,
         Verb::User(UserVerb::List) | Verb::Group(GroupVerb::List) => Operation::IdentityRead,
         Verb::User(
             UserVerb::Add { .. }

@@ -13,7 +13,7 @@ pub(crate) fn run(common: &Common, verb: &ConfigVerb) -> Result<Done> {
         ConfigVerb::Schema => terminal::out_json(&Config::schema()),
         ConfigVerb::Check => {
             let config = configuration(common)?;
-            crate::platform::load_policy(&config)?;
+            crate::policies::check(&config.policy)?;
             let providers: Vec<&str> = config.providers.iter().map(|p| p.name.as_str()).collect();
             if common.json {
                 terminal::out_json(&json!({"valid": true, "providers": providers}));

@@ -1,91 +1,106 @@
 //! `bailiwick policy …`
 
+mod explain;
+mod prove;
+mod publish;
+mod replay;
+mod show;
+
 use anyhow::Result;
-use bailiwick_model::event::Event;
-use bailiwick_model::verdict::Verdict;
-use serde_json::json;
+use bailiwick_ledger::{LogKey, LogName};
+use bailiwick_policy::{PolicyErrors, PolicySet};
+use serde_json::{Value, json};
 
 use crate::arguments::{Common, PolicyVerb};
-use crate::command::{Done, Session, Told, configuration};
+use crate::command::{Done, Told, configuration};
+use crate::data_dir::random;
+use crate::policies::read::{Material, material};
 use crate::terminal;
+
+pub(crate) use show::text;
 
 pub(crate) async fn run(common: &Common, verb: PolicyVerb) -> Result<Done> {
     match verb {
-        PolicyVerb::Show => {
-            let policy = crate::platform::load_policy(&configuration(common)?)?;
-            terminal::out(&crate::platform::source_text(&policy));
-            Ok(Done::Yes)
+        PolicyVerb::Show { candidate, cedar } => {
+            Box::pin(show::show(common, candidate, cedar)).await
         }
-        PolicyVerb::Check { files } => {
-            let mut config = configuration(common)?;
-            if !files.is_empty() {
-                config.policy.files = files;
-            }
-            let policy = crate::platform::load_policy(&config)?;
-            let count = policy.rules().count();
-            if common.json {
-                terminal::out_json(
-                    &json!({"valid": true, "rules": count, "digest": policy.digest()}),
-                );
-            } else {
-                terminal::out(&format!("valid: {count} rules, digest {}", policy.digest()));
-            }
-            Ok(Done::Yes)
+        PolicyVerb::Check { candidates } => show::check(common, &candidates),
+        PolicyVerb::Test { candidates } => show::test(common, &candidates),
+        PolicyVerb::Explain(arguments) => Box::pin(explain::explain(common, arguments)).await,
+        PolicyVerb::Replay { candidate, since } => {
+            Box::pin(replay::replay(common, &candidate, since.as_deref())).await
         }
-        PolicyVerb::Explain { entry } => explain(common, entry).await,
+        PolicyVerb::Prove { invariant, policy, never } => {
+            prove::prove(common, invariant.as_deref(), policy.as_deref(), never.as_deref())
+        }
+        PolicyVerb::Diff { before, after } => show::diff(common, &before, &after),
+        PolicyVerb::Publish(arguments) => publish::publish(common, &arguments),
+        PolicyVerb::Key { file, name } => key(common, &file, &name),
     }
 }
 
-async fn explain(common: &Common, seq: u64) -> Result<Done> {
-    let not_there = || Told {
-        code: "policy.no_decision".to_owned(),
-        message: format!("entry {seq} is not a decision"),
-        hint: "`bailiwick task logs TASK` and `bailiwick ledger show` print the entries' indexes"
-            .to_owned(),
+fn key(common: &Common, file: &std::path::Path, name: &str) -> Result<Done> {
+    let key = if file.exists() {
+        LogKey::load(file)?
+    } else {
+        let name: LogName = name.parse()?;
+        let key = LogKey::from_seed(name, &random::<32>()?);
+        key.save(file)?;
+        key
     };
-    let Session::Local { platform, .. } = Session::open(common).await? else {
-        return Err(Told {
-            code: "ledger.in_use".to_owned(),
-            message: "a server has this data directory open".to_owned(),
-            hint: "`GET /api/v1/tasks/TASK/events` gives each decision with its rules".to_owned(),
-        }
-        .into());
-    };
-    let entry = platform.engine.parts().store.entry(seq).await?.ok_or_else(not_there)?;
-    let Event::Decided(decided) = &entry.event else { return Err(not_there().into()) };
+    let public = key.verifier().to_string();
     if common.json {
-        terminal::out_json(decided);
-        return Ok(Done::Yes);
+        terminal::out_json(&json!({"trusted_key": public, "file": file}));
+    } else {
+        terminal::out(&public);
     }
-    let mut text = format!(
-        "entry {seq}: {} as {} for {}\n  {}\n",
-        decided.action.kind(),
-        decided.subject.role.name(),
-        decided.subject.on_behalf_of,
-        terminal::safe(&decided.action.summary())
-    );
-    match &decided.decision {
-        Verdict::Permit { rules } => text.push_str(&format!("permitted by {}", rules.join(", "))),
-        Verdict::Deny(denial) => {
-            let rules = if denial.rules.is_empty() {
-                "no rule permits it".to_owned()
-            } else {
-                denial.rules.join(", ")
-            };
-            text.push_str(&format!(
-                "denied [{}]: {}\nrules: {rules}\nhint: {}",
-                denial.code,
-                terminal::safe(&denial.reason),
-                terminal::safe(&denial.hint)
-            ));
-        }
-        Verdict::NeedsApproval { groups, rules } => text.push_str(&format!(
-            "needs approval by {} (rules: {})",
-            groups.join(", "),
-            rules.join(", ")
-        )),
-    }
-    text.push_str(&format!("\npolicy {}", decided.policy));
-    terminal::out(&text);
     Ok(Done::Yes)
+}
+
+/// The policy that a command is about: a candidate, or what is configured.
+fn subject(common: &Common, candidate: Option<&str>) -> Result<PolicySet> {
+    match candidate {
+        Some(name) => Ok(load(&read(name)?)?),
+        None => crate::policies::check(&configuration(common)?.policy),
+    }
+}
+
+fn read(name: &str) -> Result<Material, Told> {
+    material(name).map_err(|errors| told(&errors))
+}
+
+fn load(material: &Material) -> Result<PolicySet, Told> {
+    PolicySet::load(&material.policies).map_err(|errors| told(&errors))
+}
+
+fn told(errors: &PolicyErrors) -> Told {
+    Told {
+        code: "policy.invalid".to_owned(),
+        message: format!("the policy is not valid\n{}", lines(errors)),
+        hint: errors.errors.first().map(|error| error.fix.clone()).unwrap_or_default(),
+    }
+}
+
+/// Each fault: where, what, why, what to do.
+fn lines(errors: &PolicyErrors) -> String {
+    let told: Vec<String> = errors
+        .errors
+        .iter()
+        .map(|error| format!("{error}\n  why: {}\n  fix: {}", error.why, error.fix))
+        .collect();
+    told.join("\n")
+}
+
+fn as_json(errors: &PolicyErrors) -> Value {
+    let faults: Vec<Value> = errors
+        .errors
+        .iter()
+        .map(|error| {
+            json!({
+                "file": error.file, "line": error.line, "column": error.column, "policy": error.policy,
+                "what": error.what, "why": error.why, "fix": error.fix,
+            })
+        })
+        .collect();
+    faults.into()
 }

@@ -175,6 +175,7 @@ pub(crate) async fn run(common: &Common, arguments: &RunArguments) -> Result<Don
                 (false, false) => Approval::Ask,
             };
             let repo = the_repo(&platform.engine, person, arguments, path).await?;
+            platform.refresh_policy().await?;
             let defaults = TaskDefaults {
                 single_user: config.platform.single_user,
                 approver: if arguments.yes { ApproverMode::Simulated } else { ApproverMode::Human },

@@ -55,6 +55,7 @@ pub(crate) async fn run(common: &Common, arguments: &ServeArguments) -> Result<D
         ledger_key: platform.ledger_key.to_string().into(),
         data_ledger: platform.dir.ledger().display().to_string().into(),
         stop: stop.clone(),
+        policies: Arc::clone(&platform.policies),
     };
     let announced = Announced::write(&platform.dir, address)?;
     let link = shared.sessions.link(
@@ -66,6 +67,13 @@ pub(crate) async fn run(common: &Common, arguments: &ServeArguments) -> Result<D
     let background = shared.background.clone();
     let mut parts = JoinSet::new();
     parts.spawn(work(platform.engine.clone(), tasks, stop.clone()));
+    let engine_parts = platform.engine.parts();
+    parts.spawn(Arc::clone(&platform.policies).watch(
+        Arc::clone(&engine_parts.forge),
+        Arc::clone(&engine_parts.warden),
+        engine_parts.store.clone(),
+        stop.clone(),
+    ));
     let ended = stop.clone();
     parts.spawn(async move {
         wait_for_signal().await;

@@ -1,0 +1,159 @@
+//! Named invariants: what must hold under every organisation's policy, checked at each publish.
+//!
+//! An invariant names the requests that must never be permitted, as a Cedar policy. It holds when
+//! no request is both among them and permitted. A gate that asks counts as not permitted.
+
+use cedar_policy::Policy;
+
+use crate::formula::{Atoms, Formula};
+use crate::index::can_apply;
+use crate::load::RuleEffect;
+use crate::set::{PolicySet, cases};
+
+/// What must never be permitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Invariant {
+    /// Its name, as `policy prove` takes it.
+    pub name: &'static str,
+    /// Why it has to hold.
+    pub why: &'static str,
+    /// The requests that must never be permitted, as a Cedar `permit`.
+    pub never: &'static str,
+}
+
+/// Every invariant that is checked at each publish.
+pub const INVARIANTS: [Invariant; 12] = [
+    Invariant {
+        name: "no merge without approval",
+        why: "a person decides what gets into a protected branch",
+        never: r#"permit(principal, action == Action::"pull_request_merge", resource)
+when { !context.approvals.contains("reviewers") };"#,
+    },
+    Invariant {
+        name: "no merge without passed gates",
+        why: "an approval says that a person wants the change, not that it works",
+        never: r#"permit(principal, action == Action::"pull_request_merge", resource)
+when { !context.gates_passed };"#,
+    },
+    Invariant {
+        name: "no merge without a verifier",
+        why: "whoever wrote a change is not the one who says that it is good",
+        never: r#"permit(principal, action == Action::"pull_request_merge", resource)
+when { !context.verified };"#,
+    },
+    Invariant {
+        name: "no merge on the requester's approval alone",
+        why: "separation of duties; a machine with one user says so",
+        never: r#"permit(principal, action == Action::"pull_request_merge", resource)
+when { !context.independent_approval && !context.single_user };"#,
+    },
+    Invariant {
+        name: "no agent reviews, merges, pushes or opens a pull request",
+        why: "what an agent made leaves its cage by the platform's hands only",
+        never: r#"permit(principal is Agent, action in [Action::"review_submit", Action::"pull_request_merge",
+  Action::"branch_push", Action::"pull_request_open"], resource);"#,
+    },
+    Invariant {
+        name: "no push to a protected branch",
+        why: "a change gets there by a pull request and by nothing else",
+        never: r#"permit(principal, action == Action::"branch_push", resource) when { context.protected };"#,
+    },
+    Invariant {
+        name: "no approval of one's own request",
+        why: "separation of duties; a machine with one user says so",
+        never: r#"permit(principal, action == Action::"review_submit", resource)
+when { context.own_request && context.verdict == Review::"approve" && !context.single_user && !context.simulated };"#,
+    },
+    Invariant {
+        name: "no network for agents",
+        why: "what an agent read must not leave by a way of its own",
+        never: r#"permit(principal is Agent, action == Action::"command", resource) when { context.network };"#,
+    },
+    Invariant {
+        name: "no network for code nobody can read in advance",
+        why: "the one phase with a network runs plain fetches",
+        never: r#"permit(principal, action == Action::"command", resource)
+when { context.network && (context.undecidable || context.inline_code) };"#,
+    },
+    Invariant {
+        name: "no agent writes outside its scope",
+        why: "a subtask is about the paths that its plan names",
+        never: r#"permit(principal is Agent, action == Action::"file_write", resource) when { !context.scope_ok };"#,
+    },
+    Invariant {
+        name: "no agent steers pipelines, hooks, policy or agents",
+        why: "those run outside the cage, or are believed by the next agent",
+        never: r#"permit(principal is Agent, action == Action::"file_write", resource) when { context.protected_path };"#,
+    },
+    Invariant {
+        name: "no more rights than the cage has",
+        why: "nothing that an agent or the platform runs in a cage needs them",
+        never: r#"permit(principal, action == Action::"command", resource)
+when { context.privileged && !(principal is Human) };"#,
+    },
+];
+
+/// What could be said of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// It holds for every request.
+    Proved,
+    /// It could not be proved; nothing is said of whether it holds.
+    NotProved {
+        /// For which action and role, and why.
+        why: String,
+    },
+    /// It does not hold.
+    Refuted {
+        /// A request that breaks it.
+        example: String,
+    },
+}
+
+impl Invariant {
+    /// The invariant of this name.
+    pub fn find(name: &str) -> Option<Self> {
+        INVARIANTS.into_iter().find(|one| one.name == name)
+    }
+}
+
+/// Proves, without a solver, that a set permits none of the requests that `never` (a Cedar
+/// `permit`) names.
+pub fn prove(set: &PolicySet, never: &str) -> Result<Proof, String> {
+    let bad: Policy = never
+        .parse()
+        .map_err(|error: cedar_policy::ParseErrors| format!("it is not a Cedar policy: {error}"))?;
+    let json = bad.to_json().map_err(|error| error.to_string())?;
+    for case in cases().filter(|case| can_apply(&bad, case.kind, case.role)) {
+        let mut atoms = Atoms::default();
+        let mut parts = vec![atoms.policy(&json, case)];
+        let mut rights = Vec::new();
+        for (rule, policy) in set.policies() {
+            // only the organisation's rules hold everywhere; the others can but narrow
+            if rule.layer != crate::Layer::Organisation || !can_apply(policy, case.kind, case.role)
+            {
+                continue;
+            }
+            let json = policy.to_json().map_err(|error| error.to_string())?;
+            let formula = atoms.policy(&json, case);
+            match rule.effect {
+                RuleEffect::Permit => rights.push(formula),
+                RuleEffect::Forbid | RuleEffect::Gate { .. } => parts.push(formula.not()),
+            }
+        }
+        parts.push(Formula::any(rights));
+        let why = match atoms.unsatisfiable(&Formula::all(parts)) {
+            Some(true) => continue,
+            Some(false) => "no rule is seen to rule it out",
+            None => "it takes too many steps",
+        };
+        return Ok(Proof::NotProved {
+            why: format!(
+                "for `{}` by the role {}, {why} without a solver",
+                case.kind,
+                case.role.name()
+            ),
+        });
+    }
+    Ok(Proof::Proved)
+}
