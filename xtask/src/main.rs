@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         ["docs"] => verbs::docs(),
         ["test", "escape", rest @ ..] => verbs::escape(rest),
         ["test", rest @ ..] => verbs::test(rest),
+        ["corpus", kind @ ("secrets" | "unicode"), rest @ ..] => verbs::corpus(kind, rest),
         ["screenshots", folder] => verbs::screenshots(folder),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["deny"] => fuzz::deny(),

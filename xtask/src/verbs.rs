@@ -151,6 +151,30 @@ fn listing_skips(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()>
     result
 }
 
+/// Measures a gate on a labelled corpus, which is never part of this repository. Without it the run
+/// is skipped, and says so.
+pub(crate) fn corpus(kind: &str, rest: &[&str]) -> Result<()> {
+    let (example, package, dir, more) = match (kind, rest) {
+        ("secrets", ["--corpus", dir, more @ ..]) => {
+            ("secrets_corpus", "bailiwick-scan", *dir, more)
+        }
+        ("unicode", ["--corpus", dir, more @ ..]) => {
+            ("unicode_corpus", "bailiwick-scan", *dir, more)
+        }
+        _ => bail!("usage: cargo xtask corpus secrets|unicode --corpus DIR [--list]"),
+    };
+    if !std::path::Path::new(dir).is_dir() {
+        say(&format!(
+            "SKIPPED: there is no corpus at `{dir}`; docs/benchmarks.md says how to get it"
+        ));
+        return Ok(());
+    }
+    let mut arguments =
+        vec!["run", "--release", "--locked", "-p", package, "--example", example, "--", dir];
+    arguments.extend(more);
+    cargo(&arguments, &[])
+}
+
 pub(crate) fn bench() -> Result<()> {
     cargo(&["bench", "--workspace", "--benches", "--locked"], &[])
 }

@@ -15,10 +15,15 @@
 mod acceptance_gate;
 mod change;
 mod checkout;
+mod codeowners;
+mod configuration_gate;
 mod content_gate;
 mod dependencies_gate;
 mod gate;
+mod hidden_gate;
+mod integrity_gate;
 mod protected_rules;
+mod quality_gate;
 mod registry;
 mod rule;
 mod sast_gate;
@@ -35,13 +40,18 @@ pub mod sarif;
 pub use acceptance_gate::AcceptanceGate;
 pub use change::{Change, ChangeText, TouchedContent};
 pub use checkout::{Checkout, CommandRefusal, CommandResult, CommandRunner, WardenRunner};
+pub use codeowners::CodeOwners;
+pub use configuration_gate::ConfigurationGate;
 pub use content_gate::{
     ContentGate, EmptyTree, FilePair, GitTree, Hit, Input, Inspected, LineRange, MapTree, Tree,
     judge_content,
 };
 pub use dependencies_gate::{DependenciesGate, SlopsquatGate};
 pub use gate::{Gate, GateContext, run_all, verdict};
+pub use hidden_gate::HiddenTextGate;
+pub use integrity_gate::TestIntegrityGate;
 pub use protected_rules::{ProtectedRules, RulesError, TestSettings};
+pub use quality_gate::QualityGate;
 pub use registry::{Sources, check_settings, content_gates};
 pub use rule::{Effect, Rule};
 pub use sast_gate::SastGate;

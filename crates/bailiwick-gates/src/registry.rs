@@ -1,7 +1,11 @@
 //! All gates that read content. A new gate is one line here.
 
+use crate::configuration_gate::ConfigurationGate;
 use crate::content_gate::ContentGate;
 use crate::dependencies_gate::{DependenciesGate, SlopsquatGate};
+use crate::hidden_gate::HiddenTextGate;
+use crate::integrity_gate::TestIntegrityGate;
+use crate::quality_gate::QualityGate;
 use crate::sast_gate::SastGate;
 use crate::secrets_gate::SecretsGate;
 use crate::settings::GateSettings;
@@ -23,6 +27,10 @@ pub struct Sources {
 pub fn content_gates(sources: &Sources) -> Vec<Arc<dyn ContentGate>> {
     vec![
         Arc::new(SecretsGate),
+        Arc::new(HiddenTextGate),
+        Arc::new(ConfigurationGate),
+        Arc::new(TestIntegrityGate),
+        Arc::new(QualityGate),
         Arc::new(SastGate),
         Arc::new(DependenciesGate::new(sources.clone())),
         Arc::new(SlopsquatGate::new(sources.clone())),

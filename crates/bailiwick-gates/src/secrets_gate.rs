@@ -5,9 +5,14 @@ use crate::content_gate::{ContentGate, Hit, Input, Inspected};
 use crate::rule::{Effect, Rule};
 use bailiwick_model::evidence::Severity;
 use bailiwick_model::payload::Digest;
-use bailiwick_scan::{SecretMatch, find_secrets};
+use bailiwick_scan::{RuleSet, SecretMatch, Validity, find_secrets, find_secrets_in};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+
+/// Where a repository's own rules stand, in the form of gitleaks.
+const OWN_RULES: &str = ".bailiwick/secrets.toml";
+/// The rule that findings of a repository's own rules stand under.
+const OTHER: &str = "secrets/own-rule";
 
 /// Scans the touched files of every commit of the change, their names, the commit messages and
 /// the pull request's text for credentials that the base does not have.
@@ -25,6 +30,7 @@ impl ContentGate for SecretsGate {
 
     fn rules(&self) -> Vec<Rule> {
         bailiwick_scan::secret::rule_catalogue()
+            .chain([("own-rule", "what a rule of the repository finds, from `.bailiwick/secrets.toml`")])
             .map(|(id, description)| Rule {
                 id: Cow::Owned(format!("secrets/{id}")),
                 title: Cow::Borrowed(description),
@@ -46,8 +52,24 @@ impl ContentGate for SecretsGate {
 
     fn inspect(&self, input: &Input) -> Inspected {
         let change = &input.change;
+        // more rules than ours, from the base: those of the change judge nothing
+        let set = input.base.read(OWN_RULES).and_then(|text| {
+            let text = text.unwrap_or_default();
+            RuleSet::with_own(&String::from_utf8_lossy(&text)).map_err(|error| error.to_string())
+        });
+        let set = match set {
+            Ok(set) => set,
+            Err(error) => {
+                return Inspected {
+                    doubts: vec![format!(
+                        "by `{OWN_RULES}` of the base, which is not valid: {error}"
+                    )],
+                    ..Inspected::default()
+                };
+            }
+        };
         Inspected {
-            hits: new_secrets(change),
+            hits: new_secrets(change, &set),
             doubts: change.unread.clone(),
             looked_at: format!(
                 "{} file version{} and {} text{}",
@@ -62,11 +84,11 @@ impl ContentGate for SecretsGate {
 
 /// The secrets that a change brings. One that stands in a touched file on the base is not new, in
 /// whatever touched file it stands afterwards.
-pub fn new_secrets(change: &Change) -> Vec<Hit> {
+pub fn new_secrets(change: &Change, set: &RuleSet) -> Vec<Hit> {
     let known: BTreeSet<String> = change
         .before
         .iter()
-        .flat_map(|content| find_secrets(&content.bytes))
+        .flat_map(|content| find_secrets_in(set, &content.path, &content.bytes))
         .map(|found| found.fingerprint)
         .collect();
     let mut hits: Vec<Hit> = Vec::new();
@@ -78,7 +100,7 @@ pub fn new_secrets(change: &Change) -> Vec<Hit> {
         }
     };
     for content in &change.after {
-        for found in find_secrets(&content.bytes) {
+        for found in find_secrets_in(set, &content.path, &content.bytes) {
             if !known.contains(&found.fingerprint) {
                 add(&found, "file content", Some(&content.path));
             }
@@ -102,13 +124,26 @@ fn describe(found: &SecretMatch, place: &str, path: Option<&str>) -> Hit {
     let fingerprint =
         found.fingerprint.parse().unwrap_or_else(|_| Digest::of(found.fingerprint.as_bytes()));
     Hit {
-        rule: Cow::Owned(format!("secrets/{}", found.rule)),
-        message: format!("{} in {place}: `{}`", found.rule, found.excerpt),
+        rule: if bailiwick_scan::secret::rule_catalogue().any(|(id, _)| id == found.rule) {
+            Cow::Owned(format!("secrets/{}", found.rule))
+        } else {
+            Cow::Borrowed(OTHER)
+        },
+        message: format!("{} in {place}: `{}`{}", found.rule, found.excerpt, said(found.validity)),
         // a file name can hold a secret itself
         path: path.map(|path| bailiwick_scan::redact(path).text.into_owned()),
         line: path.is_some().then_some(found.line),
         anchor: String::new(),
         fingerprint: Some(fingerprint),
+    }
+}
+
+/// What the secret's own structure says of it.
+fn said(validity: Validity) -> &'static str {
+    match validity {
+        Validity::Unknown => "",
+        Validity::Holds => ", whose checksum or structure holds",
+        Validity::Broken => ", whose checksum or structure does not hold",
     }
 }
 

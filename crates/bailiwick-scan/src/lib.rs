@@ -19,7 +19,10 @@ mod position;
 
 pub use hidden::{HiddenKind, HiddenMatch, find_hidden, reveal};
 pub use instruction::{InstructionMatch, InstructionStrength, find_instructions};
-pub use secret::{RedactedText, SecretMatch, find_secrets, fingerprint, redact};
+pub use secret::{
+    RedactedText, RuleSet, RuleSetError, SecretMatch, Validity, find_secrets, find_secrets_in,
+    fingerprint, redact,
+};
 
 use serde::Serialize;
 

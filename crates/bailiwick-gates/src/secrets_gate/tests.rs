@@ -11,7 +11,10 @@ fn content(path: &str, text: &str) -> TouchedContent {
 }
 
 fn found(change: &Change) -> Vec<(String, Option<String>, Option<u32>)> {
-    new_secrets(change).into_iter().map(|hit| (hit.rule.into_owned(), hit.path, hit.line)).collect()
+    new_secrets(change, &RuleSet::with_own("").unwrap())
+        .into_iter()
+        .map(|hit| (hit.rule.into_owned(), hit.path, hit.line))
+        .collect()
 }
 
 #[test]
@@ -54,7 +57,7 @@ fn names_and_texts_are_scanned_and_no_finding_shows_the_secret() {
         }],
         ..Change::default()
     };
-    let findings = new_secrets(&change);
+    let findings = new_secrets(&change, &RuleSet::with_own("").unwrap());
     let text = format!("{findings:?}");
     for n in 1..=3 {
         assert!(!text.contains(&token(n)), "{text}");
@@ -63,9 +66,9 @@ fn names_and_texts_are_scanned_and_no_finding_shows_the_secret() {
     assert_eq!(
         messages,
         [
-            "github-token in file content: `[redacted:github-token]`",
-            "github-token in file name: `keys/[redacted:github-token].txt`",
-            "github-token in commit message of 1234abcd: `use [redacted:github-token]`",
+            "github-token in file content: `[redacted:github-token]`, whose checksum or structure does not hold",
+            "github-token in file name: `keys/[redacted:github-token].txt`, whose checksum or structure does not hold",
+            "github-token in commit message of 1234abcd: `use [redacted:github-token]`, whose checksum or structure does not hold",
         ]
     );
 }

@@ -1,13 +1,16 @@
-//! The table of secret formats, from precise to general.
+//! Sets of rules: our own, and any in the form of gitleaks.
 //!
-//! Each pattern has exactly one capture group: the secret. Patterns have a literal prefix where
-//! the format has one (the regex engine then skips through text quickly), and nothing unbounded
-//! that reaches over its own delimiter, so a search over a whole text stays linear. Where a
-//! format's prefix is short a word boundary is asked for, or the escape (`\n`) that precedes it in
-//! a JSON string; a long prefix stands for itself, since a boundary is easily taken away.
+//! The form is that of `gitleaks.toml`: `[[rules]]` with `id`, `description`, `regex`,
+//! `secretGroup`, `entropy`, `keywords`, `path` and `[[rules.allowlists]]`, and `[[allowlists]]` for
+//! all rules. `filter`, `general`, `check` and `context` are our own. Regular expressions have no
+//! Unicode classes and a bounded size, and matching is linear, so that a rule can be slow but never
+//! a bomb.
 
-use super::placeholder::{entropy, is_placeholder, is_stand_in, reads_like_code};
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::bytes::{Regex, RegexBuilder};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// How much a match says by its form alone.
@@ -19,300 +22,373 @@ pub(super) enum Precision {
     General,
 }
 
-/// What a captured value must survive to count.
-#[derive(Debug, Clone, Copy)]
-enum Filter {
-    /// Not a placeholder, at least this many bits per byte.
-    Token(f64),
+/// What a captured value must survive to count, besides its entropy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Filter {
+    /// Not a placeholder.
+    #[default]
+    Token,
+    /// Anything.
+    Any,
     /// A PEM-like block that has a real body.
     KeyBlock,
     /// A password in a URL: anything but a stand-in.
     UrlPassword,
-    /// A quoted or assigned value: random enough for the given bits, with letters and digits,
-    /// not code.
-    Assigned(f64),
+    /// A quoted or assigned value: with letters and digits, not code.
+    Assigned,
+    /// Base64 of `name:password`, or of other text.
+    Base64Pair,
+}
+
+/// What can be told of a value without asking its issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Check {
+    /// The last six characters are the CRC-32 of those before, in base 62.
+    Base62Crc32,
+    /// Header and claims are JSON.
+    Jwt,
+    /// The characters are base 32.
+    AwsKeyId,
+    /// The body is base 64.
+    Pem,
+}
+
+/// What is let through although it matches.
+#[derive(Debug, Default)]
+pub(super) struct Allow {
+    paths: Vec<Regex>,
+    regexes: Vec<Regex>,
+    stopwords: Vec<String>,
+    target: Target,
+    all: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Target {
+    #[default]
+    Secret,
+    Match,
+    Line,
 }
 
 /// One format of secret.
 #[derive(Debug)]
 pub(super) struct Rule {
-    pub(super) id: &'static str,
-    pub(super) description: &'static str,
+    pub(super) id: Cow<'static, str>,
+    pub(super) description: String,
     pub(super) precision: Precision,
-    pattern: &'static str,
+    pub(super) regex: Option<Regex>,
+    pub(super) group: usize,
+    entropy: f64,
     filter: Filter,
+    pub(super) check: Option<Check>,
+    context: Vec<String>,
+    path: Option<Regex>,
+    allow: Vec<Allow>,
+    keywords: Vec<String>,
 }
 
-const fn precise(
-    id: &'static str,
-    description: &'static str,
-    pattern: &'static str,
-    bits: f64,
-) -> Rule {
-    Rule { id, description, precision: Precision::Precise, pattern, filter: Filter::Token(bits) }
+/// A set of rules cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleSetError {
+    message: String,
 }
 
-const fn general(
-    id: &'static str,
-    description: &'static str,
-    pattern: &'static str,
-    filter: Filter,
-) -> Rule {
-    Rule { id, description, precision: Precision::General, pattern, filter }
+impl std::fmt::Display for RuleSetError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
 }
 
-static RULES: &[Rule] = &[
-    Rule {
-        id: "private-key",
-        description: "private key block (PEM, OpenSSH, PGP)",
-        precision: Precision::Precise,
-        // the body is one greedy run of what may stand in such a block, also when it was
-        // flattened into a JSON string; it stops at the next run of dashes
-        pattern: r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=:,.()\\ \t\r\n]|-[A-Za-z0-9])*(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?)",
-        filter: Filter::KeyBlock,
-    },
-    precise(
-        "aws-access-key-id",
-        "AWS access key id",
-        r"((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b",
-        2.5,
-    ),
-    precise(
-        "aws-secret-access-key",
-        "AWS secret access key",
-        r#"(?i)aws[a-z0-9_.\-]*secret[a-z0-9_.\-]*["']?\s{0,5}(?:=>|=|:|,)\s{0,5}["']?([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)"#,
-        3.7,
-    ),
-    precise("github-token", "GitHub token", r"(gh[pousr]_[A-Za-z0-9]{36,})", 3.0),
-    precise(
-        "github-fine-grained-token",
-        "GitHub fine-grained personal access token",
-        r"(github_pat_[A-Za-z0-9_]{60,})",
-        3.0,
-    ),
-    precise(
-        "gitlab-token",
-        "GitLab token",
-        r"(gl(?:pat|dt|rt|rtr|ptt|cbt|soat|ft|imt|agent|oas)-[A-Za-z0-9_.\-]{20,})",
-        3.0,
-    ),
-    precise("slack-token", "Slack token", r"((?:xox[abeoprs]|xapp)-[A-Za-z0-9\-]{20,})", 2.5),
-    precise(
-        "slack-webhook",
-        "Slack webhook address",
-        r"(https://hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{30,})",
-        3.0,
-    ),
-    precise(
-        "discord-webhook",
-        "Discord webhook address",
-        r"(https://discord(?:app)?\.com/api/webhooks/[0-9]{15,}/[A-Za-z0-9_\-]{40,})",
-        3.0,
-    ),
-    precise(
-        "stripe-key",
-        "Stripe API key",
-        r"(?:\b|\\[nrt])((?:sk|rk)_(?:live|test|prod)_[A-Za-z0-9]{16,})",
-        3.0,
-    ),
-    precise(
-        "stripe-webhook-secret",
-        "Stripe webhook signing secret",
-        r"(whsec_[A-Za-z0-9+/]{24,}={0,2})",
-        3.0,
-    ),
-    precise(
-        "google-api-key",
-        "Google API key",
-        r"(AIza[A-Za-z0-9_\-]{35})(?:[^A-Za-z0-9_\-]|$)",
-        3.0,
-    ),
-    precise(
-        "google-oauth-secret",
-        "Google OAuth client secret",
-        r"(GOCSPX-[A-Za-z0-9_\-]{28})",
-        3.0,
-    ),
-    precise(
-        "google-oauth-token",
-        "Google OAuth access token",
-        r"(?:\b|\\[nrt])(ya29\.[A-Za-z0-9_\-]{30,})",
-        3.0,
-    ),
-    precise(
-        "anthropic-key",
-        "Anthropic API key",
-        r"(sk-ant-[a-z]{2,10}[0-9]{2}-[A-Za-z0-9_\-]{20,})",
-        3.0,
-    ),
-    precise("openrouter-key", "OpenRouter API key", r"(sk-or-v1-[0-9a-f]{64})\b", 3.0),
-    precise(
-        "openai-key",
-        "OpenAI API key",
-        r"(?:\b|\\[nrt])(sk-(?:(?:proj|svcacct|admin|None)-[A-Za-z0-9_\-]{20,}|[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}|[A-Za-z0-9]{48}))(?:[^A-Za-z0-9_\-]|$)",
-        3.2,
-    ),
-    precise("groq-key", "Groq API key", r"(?:\b|\\[nrt])(gsk_[A-Za-z0-9]{48,})", 3.5),
-    precise("xai-key", "xAI API key", r"(?:\b|\\[nrt])(xai-[A-Za-z0-9]{70,})", 3.5),
-    precise(
-        "hugging-face-token",
-        "Hugging Face token",
-        r"(?:\b|\\[nrt])(hf_[A-Za-z0-9]{34,})",
-        3.3,
-    ),
-    precise("npm-token", "npm access token", r"(?:\b|\\[nrt])(npm_[A-Za-z0-9]{36})\b", 3.0),
-    precise(
-        "npmrc-credential",
-        "credential in an npm configuration",
-        r#":_(?:authToken|auth|password)\s{0,3}=\s{0,3}["']?([A-Za-z0-9+/=_.\-]{16,})"#,
-        2.8,
-    ),
-    precise("pypi-token", "PyPI API token", r"(pypi-AgE[A-Za-z0-9_\-]{50,})", 3.0),
-    precise("crates-io-token", "crates.io API token", r"(?:\b|\\[nrt])(cio[A-Za-z0-9]{32})\b", 3.5),
-    precise(
-        "docker-hub-token",
-        "Docker Hub access token",
-        r"(dckr_(?:pat|oat)_[A-Za-z0-9_\-]{20,})",
-        3.0,
-    ),
-    precise(
-        "digitalocean-token",
-        "DigitalOcean token",
-        r"(?:\b|\\[nrt])(do[opr]_v1_[a-f0-9]{64})\b",
-        3.0,
-    ),
-    precise(
-        "sendgrid-key",
-        "SendGrid API key",
-        r"(?:\b|\\[nrt])(SG\.[A-Za-z0-9_\-]{22}\.[A-Za-z0-9_\-]{43})",
-        3.5,
-    ),
-    precise(
-        "shopify-token",
-        "Shopify token",
-        r"(?:\b|\\[nrt])(shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{32})\b",
-        2.8,
-    ),
-    precise(
-        "telegram-bot-token",
-        "Telegram bot token",
-        r"(?:\b|\\[nrt])([0-9]{8,10}:AA[A-Za-z0-9_\-]{33})(?:[^A-Za-z0-9_\-]|$)",
-        3.5,
-    ),
-    precise("databricks-token", "Databricks token", r"(?:\b|\\[nrt])(dapi[a-f0-9]{32})\b", 2.8),
-    precise(
-        "vault-token",
-        "HashiCorp Vault token",
-        r"(?:\b|\\[nrt])(hv[sbr]\.[A-Za-z0-9_\-]{24,})",
-        3.3,
-    ),
-    precise(
-        "terraform-token",
-        "Terraform Cloud token",
-        r"(?:\b|\\[nrt])([A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_\-]{60,})",
-        3.5,
-    ),
-    precise(
-        "azure-storage-key",
-        "Azure storage account key",
-        r"AccountKey=([A-Za-z0-9+/]{86}==)",
-        3.5,
-    ),
-    precise(
-        "linear-key",
-        "Linear API key",
-        r"(?:\b|\\[nrt])(lin_(?:api|oauth)_[A-Za-z0-9]{40,})",
-        3.0,
-    ),
-    precise("age-secret-key", "age secret key", r"(AGE-SECRET-KEY-1[A-Z0-9]{58})\b", 3.0),
-    precise(
-        "jwt",
-        "signed JSON web token",
-        r"(?:\b|\\[nrt])(eyJ[A-Za-z0-9_\-]{10,}\.eyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{16,})",
-        3.5,
-    ),
-    general(
-        "url-password",
-        "password in a URL",
-        r#"[A-Za-z0-9+.\-]://[^\s/:@"'`<>\[\]?#]*:([^\s/:@"'`<>]{3,})@[A-Za-z0-9\[]"#,
-        Filter::UrlPassword,
-    ),
-    general(
-        "authorization-header",
-        "credential in an Authorization header",
-        r#"(?i)authorization["']?\s{0,5}[:=,]\s{0,5}["'`]?(?:bearer|basic|token)\s{1,5}([A-Za-z0-9+/=_.~\-]{16,})"#,
-        Filter::Assigned(3.0),
-    ),
-    general(
-        "assigned-password",
-        "password assigned in text",
-        r#"(?i)(?:password|passwd|pwd|passphrase)[a-z0-9_.\-]*["']?\s{0,5}(?::=|=>|==?|:|,)\s{0,5}["'`]([^\s"'`]{8,})["'`]"#,
-        Filter::Assigned(2.7),
-    ),
-    general(
-        "assigned-secret",
-        "secret or token assigned in text",
-        r#"(?i)(?:secret|token|api[_\-]?key|access[_\-]?key|auth[_\-]?key|encryption[_\-]?key|signing[_\-]?key|private[_\-]?key|credential)[a-z0-9_.\-]*["']?\s{0,5}(?::=|=>|==?|:|,)\s{0,5}["'`]([^\s"'`]{12,})["'`]"#,
-        Filter::Assigned(3.2),
-    ),
-    general(
-        "environment-secret",
-        "secret in an environment or settings line",
-        r#"(?im)^[ \t]*(?:export[ \t]+|set[ \t]+|ENV[ \t]+|-[ \t]+)?[a-z0-9_.\-]*(?:password|passwd|passphrase|secret|token|api[_\-]?key|access[_\-]?key|private[_\-]?key|credential)[a-z0-9_.\-]*[ \t]*(?:=|:)[ \t]*([^\s"'`,;(){}\[\]]{12,})[ \t\r]*$"#,
-        Filter::Assigned(3.4),
-    ),
-];
+impl std::error::Error for RuleSetError {}
 
-/// A rule together with its compiled pattern.
+/// Rules, with the one automaton that finds out which of them can match where.
 #[derive(Debug)]
-pub(super) struct CompiledRule {
-    pub(super) rule: &'static Rule,
-    pub(super) regex: Regex,
+pub struct RuleSet {
+    pub(super) rules: Vec<Rule>,
+    pub(super) prefilter: AhoCorasick,
+    /// For each keyword of the prefilter, the rules that it wakes.
+    pub(super) woken: Vec<Vec<usize>>,
+    /// Rules without keywords: always awake.
+    pub(super) always: Vec<usize>,
+    allow: Vec<Allow>,
 }
 
-/// All rules, most precise first.
-pub(super) fn all() -> &'static [CompiledRule] {
-    static COMPILED: LazyLock<Vec<CompiledRule>> = LazyLock::new(|| {
-        RULES.iter().map(|rule| CompiledRule { rule, regex: compile(rule.pattern) }).collect()
-    });
-    &COMPILED
+#[derive(Deserialize)]
+struct FileForm {
+    #[serde(default)]
+    rules: Vec<RuleForm>,
+    #[serde(default)]
+    allowlists: Vec<AllowForm>,
+    allowlist: Option<AllowForm>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RuleForm {
+    id: String,
+    #[serde(default)]
+    description: String,
+    regex: Option<String>,
+    #[serde(default)]
+    secret_group: usize,
+    #[serde(default)]
+    entropy: f64,
+    #[serde(default)]
+    keywords: Vec<String>,
+    path: Option<String>,
+    #[serde(default)]
+    allowlists: Vec<AllowForm>,
+    allowlist: Option<AllowForm>,
+    #[serde(default)]
+    filter: Filter,
+    #[serde(default)]
+    general: bool,
+    check: Option<Check>,
+    #[serde(default)]
+    context: Vec<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct AllowForm {
+    paths: Vec<String>,
+    regexes: Vec<String>,
+    stopwords: Vec<String>,
+    regex_target: Target,
+    condition: String,
+}
+
+/// Our own rules.
+const OWN: &str = include_str!("rules.toml");
+/// The largest compiled regular expression.
+const REGEX_BYTES: usize = 8 << 20;
+/// The most rules in a set.
+const MOST_RULES: usize = 2_000;
+
+/// Our own rules, most precise first.
+pub(super) fn own() -> &'static RuleSet {
+    static SET: LazyLock<RuleSet> = LazyLock::new(own_set);
+    &SET
 }
 
 #[expect(
     clippy::expect_used,
-    reason = "constant patterns, each compiled by a test; dropping one \
-    that does not compile would be a detector that is silently off"
+    reason = "a constant file, parsed by a test; dropping one that is not valid would be a detector \
+    that is silently off"
 )]
-fn compile(pattern: &str) -> Regex {
-    // secrets are ASCII: byte classes keep the automata small and on the fast path
-    RegexBuilder::new(pattern).unicode(false).build().expect("constant pattern")
+fn own_set() -> RuleSet {
+    RuleSet::parse_alone(OWN).expect("constant rules")
 }
 
-impl Rule {
-    /// Whether the captured value is a secret and not something that only looks like one.
-    pub(super) fn accepts(&self, value: &[u8]) -> bool {
-        let text = String::from_utf8_lossy(value);
-        match self.filter {
-            Filter::Token(bits) => entropy(value) >= bits && !is_placeholder(&text),
-            Filter::KeyBlock => has_key_body(&text),
-            Filter::UrlPassword => !is_placeholder(&text) && !is_stand_in(&text),
-            Filter::Assigned(bits) => {
-                entropy(value) >= bits
-                    && value.iter().any(u8::is_ascii_digit)
-                    && value.iter().any(u8::is_ascii_alphabetic)
-                    && !is_placeholder(&text)
-                    && !is_stand_in(&text)
-                    && !reads_like_code(&text)
+impl RuleSet {
+    /// Our own rules and those of a file in the form of gitleaks, which stand before ours.
+    pub fn with_own(text: &str) -> Result<Self, RuleSetError> {
+        Self::build(&[text, OWN])
+    }
+
+    /// The rules of a file in the form of gitleaks alone.
+    pub fn parse_alone(text: &str) -> Result<Self, RuleSetError> {
+        Self::build(&[text])
+    }
+
+    /// Ids and one-line descriptions of all rules, in order of precedence.
+    pub fn catalogue(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rules.iter().map(|rule| (rule.id.as_ref(), rule.description.as_str()))
+    }
+
+    /// The same rules without one of them.
+    #[must_use]
+    pub fn without(mut self, id: &str) -> Self {
+        for rule in self.rules.iter_mut().filter(|rule| rule.id == id) {
+            rule.regex = None;
+            rule.path = None;
+        }
+        self
+    }
+
+    fn build(texts: &[&str]) -> Result<Self, RuleSetError> {
+        let wrong = |message: String| RuleSetError { message };
+        let mut rules = Vec::new();
+        let mut allow = Vec::new();
+        for text in texts {
+            let form: FileForm = toml::from_str(text).map_err(|error| {
+                wrong(error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+            })?;
+            for one in form.allowlists.into_iter().chain(form.allowlist) {
+                allow.push(Allow::read(one)?);
             }
+            for rule in form.rules {
+                rules.push(Rule::read(rule)?);
+            }
+        }
+        if rules.len() > MOST_RULES {
+            return Err(wrong(format!("{} rules, more than {MOST_RULES}", rules.len())));
+        }
+        let mut by_word: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut always = Vec::new();
+        for (index, rule) in rules.iter().enumerate() {
+            if rule.keywords.is_empty() {
+                always.push(index);
+            }
+            for word in &rule.keywords {
+                by_word.entry(word).or_default().push(index);
+            }
+        }
+        let prefilter = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(by_word.keys())
+            .map_err(|error| wrong(error.to_string()))?;
+        let woken = by_word.into_values().collect();
+        Ok(Self { prefilter, woken, always, rules, allow })
+    }
+
+    /// Whether the set lets a path through altogether.
+    pub(super) fn allows_path(&self, path: &str) -> bool {
+        self.allow.iter().any(|allow| !allow.all && allow.allows_path(path))
+    }
+
+    pub(super) fn accepts(&self, rule: &Rule, found: &Found<'_>) -> bool {
+        rule.accepts(found) && !self.allow.iter().any(|allow| allow.allows(found))
+    }
+}
+
+/// A match, as filters see it.
+#[derive(Debug)]
+pub(super) struct Found<'a> {
+    pub(super) path: &'a str,
+    pub(super) line: &'a [u8],
+    pub(super) whole: &'a [u8],
+    pub(super) secret: &'a [u8],
+    /// The name that the value is assigned to, as far as it stands before the match.
+    pub(super) name: &'a [u8],
+}
+
+fn compile(pattern: &str) -> Result<Regex, RuleSetError> {
+    // secrets are ASCII: byte classes keep the automata small and on the fast path
+    RegexBuilder::new(pattern)
+        .unicode(false)
+        .size_limit(REGEX_BYTES)
+        .build()
+        .map_err(|error| RuleSetError { message: error.to_string() })
+}
+
+fn compile_all(patterns: &[String]) -> Result<Vec<Regex>, RuleSetError> {
+    patterns.iter().map(|pattern| compile(pattern)).collect()
+}
+
+impl Allow {
+    fn read(form: AllowForm) -> Result<Self, RuleSetError> {
+        Ok(Self {
+            paths: compile_all(&form.paths)?,
+            regexes: compile_all(&form.regexes)?,
+            stopwords: form.stopwords.into_iter().map(|word| word.to_lowercase()).collect(),
+            target: form.regex_target,
+            all: form.condition.eq_ignore_ascii_case("and"),
+        })
+    }
+
+    fn allows_path(&self, path: &str) -> bool {
+        self.paths.iter().any(|regex| regex.is_match(path.as_bytes()))
+    }
+
+    fn allows(&self, found: &Found<'_>) -> bool {
+        let target = match self.target {
+            Target::Secret => found.secret,
+            Target::Match => found.whole,
+            Target::Line => found.line,
+        };
+        let secret = String::from_utf8_lossy(found.secret).to_lowercase();
+        let said = [
+            (!self.paths.is_empty(), self.allows_path(found.path)),
+            (!self.regexes.is_empty(), self.regexes.iter().any(|regex| regex.is_match(target))),
+            (
+                !self.stopwords.is_empty(),
+                self.stopwords.iter().any(|word| secret.contains(word.as_str())),
+            ),
+        ];
+        let mut asked = said.iter().filter(|(given, _)| *given).map(|(_, holds)| *holds).peekable();
+        if self.all {
+            asked.peek().is_some() && asked.all(|holds| holds)
+        } else {
+            asked.any(|holds| holds)
         }
     }
 }
 
-/// Whether a key block holds a line of key material, as documentation about keys does not.
-fn has_key_body(block: &str) -> bool {
-    block
-        .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=')))
-        .any(|run| run.len() >= 40 && entropy(run.as_bytes()) >= 3.0)
+impl Rule {
+    fn read(form: RuleForm) -> Result<Self, RuleSetError> {
+        let in_rule = |error: RuleSetError| RuleSetError {
+            message: format!("rule `{}`: {}", form.id, error.message),
+        };
+        let regex = form.regex.as_deref().map(compile).transpose().map_err(in_rule)?;
+        let path = form.path.as_deref().map(compile).transpose().map_err(in_rule)?;
+        if regex.is_none() && path.is_none() {
+            return Err(in_rule(RuleSetError {
+                message: "it has no `regex` and no `path`".to_owned(),
+            }));
+        }
+        if let Some(regex) = &regex
+            && form.secret_group >= regex.captures_len()
+        {
+            return Err(in_rule(RuleSetError {
+                message: format!("it has no group {}", form.secret_group),
+            }));
+        }
+        let allow = form
+            .allowlists
+            .into_iter()
+            .chain(form.allowlist)
+            .map(Allow::read)
+            .collect::<Result<_, _>>()
+            .map_err(|error| RuleSetError {
+                message: format!("rule `{}`: {}", form.id, error.message),
+            })?;
+        Ok(Self {
+            id: Cow::Owned(form.id),
+            description: form.description,
+            precision: if form.general { Precision::General } else { Precision::Precise },
+            regex,
+            group: form.secret_group,
+            entropy: form.entropy,
+            filter: form.filter,
+            check: form.check,
+            context: form.context,
+            path,
+            allow,
+            keywords: form.keywords.into_iter().map(|word| word.to_lowercase()).collect(),
+        })
+    }
+
+    /// Whether the rule looks at files of this path. A text without a path is looked at by all that
+    /// have an expression.
+    pub(super) fn wants(&self, path: &str) -> bool {
+        self.path.as_ref().is_none_or(|regex| regex.is_match(path.as_bytes()))
+    }
+
+    /// Whether the captured value is a secret and not something that only looks like one.
+    fn accepts(&self, found: &Found<'_>) -> bool {
+        if self.entropy > 0.0 && super::placeholder::entropy(found.secret) < self.entropy {
+            return false;
+        }
+        if self.check == Some(Check::Jwt)
+            && super::validity::is_sample_jwt(&String::from_utf8_lossy(found.secret))
+        {
+            return false;
+        }
+        if !self.context.is_empty() {
+            let line = String::from_utf8_lossy(found.line).to_lowercase();
+            if !self.context.iter().any(|word| line.contains(word.as_str())) {
+                return false;
+            }
+        }
+        super::filter::passes(self.filter, self.precision, found)
+            && !self.allow.iter().any(|allow| allow.allows(found))
+    }
 }
 
 #[cfg(test)]
@@ -320,21 +396,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_pattern_compiles_with_exactly_one_group_and_ids_are_unique() {
+    fn our_own_rules_are_valid_and_their_ids_unique() {
         let mut ids = std::collections::BTreeSet::new();
-        for compiled in all() {
-            assert_eq!(compiled.regex.captures_len(), 2, "{}", compiled.rule.id);
-            assert!(ids.insert(compiled.rule.id), "{} twice", compiled.rule.id);
+        for rule in &own().rules {
+            let regex = rule.regex.as_ref().unwrap();
+            assert_eq!(regex.captures_len(), 2, "{}", rule.id);
+            assert!(!regex.is_match(b""), "{}", rule.id);
+            assert!(!rule.description.is_empty(), "{}", rule.id);
+            assert!(!rule.keywords.is_empty(), "{}: not prefiltered", rule.id);
+            assert!(ids.insert(rule.id.clone()), "{} twice", rule.id);
         }
-        assert!(ids.len() > 35);
+        assert!(ids.len() > 60);
     }
 
     #[test]
     fn precise_rules_stand_before_general_ones() {
         let mut seen_general = false;
-        for compiled in all() {
-            seen_general |= compiled.rule.precision == Precision::General;
-            assert!(!(seen_general && compiled.rule.precision == Precision::Precise));
+        for rule in &own().rules {
+            seen_general |= rule.precision == Precision::General;
+            assert!(!(seen_general && rule.precision == Precision::Precise), "{}", rule.id);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_none_is_refused_with_the_rule_named() {
+        for (text, wanted) in [
+            ("[[rules]]\nid = 'a'\n", "rule `a`: it has no `regex`"),
+            ("[[rules]]\nid = 'a'\nregex = '('\n", "rule `a`"),
+            ("[[rules]]\nid = 'a'\nregex = 'x'\nsecretGroup = 1\n", "no group 1"),
+            ("[[rules]]\nregex = 'x'\n", "missing field `id`"),
+            ("[[rules]]\nid = 'a'\nregex = '(a{1000}){1000}'\n", "rule `a`"),
+            ("[[rules]\n", "line 1"),
+        ] {
+            let message = RuleSet::with_own(text).unwrap_err().to_string();
+            assert!(message.contains(wanted), "{text}: {message}");
         }
     }
 }
