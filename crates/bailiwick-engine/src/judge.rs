@@ -7,9 +7,9 @@ use bailiwick_agent::prompts;
 use bailiwick_agent::{ReviewSubmission, Submission, Tool, VerdictSubmission};
 use bailiwick_gates::risk::{self, RiskFacts};
 use bailiwick_gates::{
-    AcceptanceGate, Change, Checkout, ContentGate as _, Gate, GateContext, GitTree, Input,
-    ProjectFiles, ProtectedRules, SecretsGate, TestsGate, WardenRunner, check_settings,
-    content_gates, judge_content, outside_scope, run_all, scope_report,
+    AcceptanceGate, Change, Checkout, CodeOwners, ContentGate as _, Gate, GateContext, GitTree,
+    Input, ProjectFiles, ProtectedRules, SecretsGate, TestsGate, WardenRunner,
+    check_settings, content_gates, judge_content, outside_scope, run_all, scope_report,
 };
 use bailiwick_model::event::{Candidate, Fact, SessionEnd, Stage, StageEnd};
 use bailiwick_model::evidence::{Finding, GateReport, GateState};
@@ -256,9 +256,14 @@ impl Engine {
         let Some(candidate) = subtask.candidate.clone() else { return Ok(()) };
         let git = self.parts().forge.git(&state.task.repo)?;
         let (from, to) = (candidate.base.clone(), candidate.commit.clone());
-        let change = blocking("reading the change", move || Change::load(&git, &from, &to))
-            .await?
-            .map_err(|error| EngineError::machine("reading the change", &error))?;
+        let (change, owners) = blocking("reading the change", move || {
+            let owners = CodeOwners::read(&GitTree::new(git.clone(), from.clone()));
+            (Change::load(&git, &from, &to), owners)
+        })
+        .await?;
+        let change = change.map_err(|error| EngineError::machine("reading the change", &error))?;
+        // a file of owners that can't be read stands in the way of its gate already
+        let owners = owners.unwrap_or_default();
         let secrets = subtask
             .gates
             .iter()
@@ -267,6 +272,13 @@ impl Engine {
             .sum();
         let outside = outside_scope(&change.files, &subtask.subtask.scope.paths);
         let facts = RiskFacts {
+            owners: change.files.iter().flat_map(|file| owners.of(&file.path)).cloned().collect(),
+            findings: subtask
+                .gates
+                .iter()
+                .filter(|report| report.state == GateState::NeedsApproval)
+                .map(|report| u32::try_from(report.findings.len()).unwrap_or(u32::MAX))
+                .fold(0, u32::saturating_add),
             files: change.files,
             out_of_scope: outside,
             secrets,

@@ -94,7 +94,8 @@ pub(crate) fn scan(path: &str, bytes: &[u8]) -> Vec<Hit> {
         .filter_map(|found| {
             let index = usize::try_from(found.line).ok()?.checked_sub(1)?;
             let line = lines.get(index).copied().unwrap_or_default();
-            (code || !is_honest_isolate(found, line)).then(|| hit(found, path, line, code))
+            let honest = is_honest_mark(found, line) || (!code && is_honest_isolate(found, line));
+            (!honest).then(|| hit(found, path, line, code))
         })
         .collect()
 }
@@ -115,14 +116,23 @@ fn hit(found: &HiddenMatch, path: &str, line: &str, code: bool) -> Hit {
     Hit::at(rule, path, found.line, &format!("{} {line}", found.shows), message)
 }
 
+fn is_right_to_left(line: &str) -> bool {
+    line.chars()
+        .any(|c| matches!(u32::from(c), 0x0590..=0x08FF | 0xFB1D..=0xFDFF | 0xFE70..=0xFEFC))
+}
+
+/// Marks (not controls) put punctuation in its place beside a right-to-left word, and can't move
+/// anything else.
+fn is_honest_mark(found: &HiddenMatch, line: &str) -> bool {
+    found.kind == HiddenKind::BidiControl
+        && found.shows.split(' ').all(|point| matches!(point, "U+200E" | "U+200F" | "U+061C"))
+        && is_right_to_left(line)
+}
+
 /// Text in a right-to-left script sets off foreign words by isolates and embeddings, each closed in
 /// its own line. Overrides have no such use.
 fn is_honest_isolate(found: &HiddenMatch, line: &str) -> bool {
-    if found.kind != HiddenKind::BidiControl
-        || !line
-            .chars()
-            .any(|c| matches!(u32::from(c), 0x0590..=0x08FF | 0xFB1D..=0xFDFF | 0xFE70..=0xFEFC))
-    {
+    if found.kind != HiddenKind::BidiControl || !is_right_to_left(line) {
         return false;
     }
     let (mut isolates, mut embeddings) = (0_i32, 0_i32);

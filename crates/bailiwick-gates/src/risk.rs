@@ -54,6 +54,10 @@ pub struct RiskFacts {
     pub denials: u32,
     /// Files outside of the subtask's scope.
     pub out_of_scope: Vec<String>,
+    /// What gates found for a person to look at, without blocking.
+    pub findings: u32,
+    /// Those whose code it is, as `CODEOWNERS` on the base says.
+    pub owners: BTreeSet<String>,
 }
 
 /// How many points each signal adds. The one place to change them.
@@ -100,6 +104,10 @@ pub struct Weights {
     pub denial: (u32, u32),
     /// A file outside of the scope.
     pub out_of_scope: u32,
+    /// Each finding for a person, and the most for all.
+    pub finding: (u32, u32),
+    /// The code of two owners or more.
+    pub several_owners: u32,
 }
 
 /// The weights in use. What a reviewer would want to see whatever else the change does (policy,
@@ -125,6 +133,8 @@ pub const WEIGHTS: Weights = Weights {
     repair_round: (6, 12),
     denial: (4, 16),
     out_of_scope: 30,
+    finding: (5, 25),
+    several_owners: 10,
 };
 
 /// Scores a change with [`WEIGHTS`].
@@ -259,6 +269,18 @@ fn session_signals(facts: &RiskFacts, weights: &Weights, signals: &mut Vec<RiskS
         capped(weights.repair_round, rounds),
         format!("{rounds} repair rounds used"),
     );
+    let findings = facts.findings;
+    add(
+        signals,
+        "findings-for-a-person",
+        capped(weights.finding, findings),
+        format!("gates found {findings} things for a person to look at"),
+    );
+    if facts.owners.len() > 1 {
+        let owners: Vec<&str> = facts.owners.iter().map(String::as_str).take(5).collect();
+        let reason = format!("the code of {} owners: {}", facts.owners.len(), owners.join(", "));
+        add(signals, "several-owners", weights.several_owners, reason);
+    }
     let denials = facts.denials;
     add(
         signals,

@@ -225,4 +225,32 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].shows.as_str(), found[0].count), ("send it", 7));
     }
+
+    /// Every rule is needed: with it switched off, some fixture misses what it expects.
+    #[test]
+    fn each_rule_is_needed() {
+        use bailiwick_scan::{RuleSet, find_secrets_in};
+        let fixtures = load("secrets");
+        let own = RuleSet::with_own("").unwrap();
+        let ids: Vec<String> = own.catalogue().map(|(id, _)| id.to_owned()).collect();
+        let mut unneeded = Vec::new();
+        for id in ids {
+            let expecting: Vec<_> = fixtures
+                .iter()
+                .filter(|fixture| {
+                    fixture.expected.iter().any(|expected| expected.starts_with(&format!("{id} ")))
+                })
+                .collect();
+            let without = RuleSet::with_own("").unwrap().without(&id);
+            let red = expecting.iter().any(|fixture| {
+                !find_secrets_in(&without, "", fixture.text.as_bytes())
+                    .iter()
+                    .any(|found| found.rule == id)
+            });
+            if !red {
+                unneeded.push(id);
+            }
+        }
+        assert!(unneeded.is_empty(), "no fixture needs {unneeded:?}");
+    }
 }

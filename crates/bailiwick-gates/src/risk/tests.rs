@@ -91,6 +91,8 @@ fn sessions_have_signals() {
         repair_rounds: 9,
         denials: 2,
         out_of_scope: vec!["a".to_owned()],
+        findings: 2,
+        owners: ["@a".to_owned(), "@b".to_owned()].into(),
         ..RiskFacts::default()
     };
     let expected = [
@@ -100,6 +102,8 @@ fn sessions_have_signals() {
         ("taint-instructions", 30),
         ("taint-secret", 15),
         ("repair-rounds", 12),
+        ("findings-for-a-person", 10),
+        ("several-owners", 10),
         ("denials", 8),
     ];
     check(&all, &expected);
@@ -133,6 +137,7 @@ proptest! {
         prop_assert!(before <= 100);
         facts.denials += 1;
         facts.secrets += 1;
+        facts.findings += 1;
         facts.out_of_scope.push("x".to_owned());
         facts.files.push(file(".bailiwick/x.toml", 1, 0));
         prop_assert!(assess(&facts).score >= before);

@@ -67,6 +67,11 @@ static IS_BASE64: [bool; 256] = {
     table
 };
 
+/// Decodes base 64 of any kind, whatever it decodes to.
+pub(super) fn decode_any(run: &[u8]) -> Option<Vec<u8>> {
+    STANDARD.decode(run).or_else(|_| URL_SAFE.decode(run)).ok()
+}
+
 fn decode(run: &[u8]) -> Option<Vec<u8>> {
     let engine =
         if run.iter().any(|byte| matches!(byte, b'-' | b'_')) { URL_SAFE } else { STANDARD };

@@ -2,7 +2,6 @@
 
 use super::placeholder::{entropy, is_placeholder, is_stand_in, reads_like_code};
 use super::rules::{Filter, Found, Precision};
-use base64::Engine as _;
 
 /// Whether a match is a secret and not something that only looks like one.
 pub(super) fn passes(filter: Filter, precision: Precision, found: &Found<'_>) -> bool {
@@ -24,11 +23,12 @@ pub(super) fn passes(filter: Filter, precision: Precision, found: &Found<'_>) ->
                 && !is_stand_in(&text)
                 && !reads_like_code(&text)
         }
-        Filter::Base64Pair => base64::engine::general_purpose::STANDARD_NO_PAD
-            .decode(text.trim_end_matches('='))
-            .is_ok_and(|decoded| {
-                decoded.len() >= 12 && !is_placeholder(&String::from_utf8_lossy(&decoded))
-            }),
+        Filter::Base64Pair => super::encoded::decode_any(value).is_some_and(|decoded| {
+            // the name may be any word; the password is what counts
+            let text = String::from_utf8_lossy(&decoded);
+            let password = text.split_once(':').map_or(text.as_ref(), |(_, password)| password);
+            decoded.len() >= 12 && !is_placeholder(password)
+        }),
     }
 }
 
