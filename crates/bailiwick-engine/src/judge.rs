@@ -8,8 +8,8 @@ use bailiwick_agent::{ReviewSubmission, Submission, Tool, VerdictSubmission};
 use bailiwick_gates::risk::{self, RiskFacts};
 use bailiwick_gates::{
     AcceptanceGate, Change, Checkout, CodeOwners, ContentGate as _, Gate, GateContext, GitTree,
-    Input, ProjectFiles, ProtectedRules, SecretsGate, TestsGate, WardenRunner,
-    check_settings, content_gates, judge_content, outside_scope, run_all, scope_report,
+    Input, ProjectFiles, ProtectedRules, SecretsGate, TestsGate, WardenRunner, check_settings,
+    content_gates, judge_content, outside_scope, run_all, scope_report,
 };
 use bailiwick_model::event::{Candidate, Fact, SessionEnd, Stage, StageEnd};
 use bailiwick_model::evidence::{Finding, GateReport, GateState};

@@ -252,7 +252,10 @@ mod tests {
             for path in &change.gone {
                 std::fs::remove_file(repository.top().join(path)).unwrap();
             }
-            let (code, text) = repository.gate(&["run", "--json"]);
+            let gates = ["secrets", "hidden-text", "configuration", "test-integrity", "quality"];
+            let arguments = gates.iter().flat_map(|gate| ["--gate", gate]);
+            let arguments: Vec<&str> = ["run", "--json"].into_iter().chain(arguments).collect();
+            let (code, text) = repository.gate(&arguments);
             let json: serde_json::Value = serde_json::from_str(&text).unwrap();
             let stopped: Vec<&str> = json["reports"]
                 .as_array()
