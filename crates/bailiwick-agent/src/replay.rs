@@ -154,6 +154,7 @@ fn taken(seq: u64, step: &Step) -> Result<TakenStep, HistoryError> {
         tree: step.tree.clone(),
         taint: step.taint.clone(),
         denials: step.denials,
+        origins: step.origins.clone(),
     })
 }
 

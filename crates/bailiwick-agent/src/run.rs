@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bailiwick_model::action::{AgentStart, ModelCall};
 use bailiwick_model::chat::{Block, ChatReply, ChatRequest, Message, canonical_json};
 use bailiwick_model::event::{Entry, Fact, SessionEnd, Step};
+use bailiwick_model::id::ApprovalId;
 use bailiwick_model::outcome::EffectError;
 use bailiwick_model::payload::Payload;
-use bailiwick_model::subject::Context;
+use bailiwick_model::subject::{Context, Taint, TaintOrigin};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_warden::{ActError, JournalError, Warden};
 use serde::Serialize;
@@ -69,6 +70,20 @@ pub enum RunError {
     /// The run was cancelled.
     #[error("the session was cancelled")]
     Cancelled,
+    /// People have to approve something first. The run goes on from here once they answered.
+    #[error("the session waits for the approval of {}", groups.join(" and "))]
+    WaitsForApproval {
+        /// The request.
+        approval: ApprovalId,
+        /// Who is asked.
+        groups: Vec<String>,
+    },
+    /// What it does is frozen. The run goes on from here once that is thawed.
+    #[error("the session waits: {reason}")]
+    Frozen {
+        /// What is frozen, by whom and why.
+        reason: String,
+    },
 }
 
 impl RunError {
@@ -81,6 +96,8 @@ impl RunError {
             Self::History { .. } => "session.history_unreadable",
             Self::Encode { .. } => "session.unencodable",
             Self::Cancelled => "session.cancelled",
+            Self::WaitsForApproval { .. } => "policy.needs_approval",
+            Self::Frozen { .. } => FROZEN,
         }
     }
 
@@ -96,6 +113,8 @@ impl RunError {
             }
             Self::Encode { .. } => "report this with the session's id",
             Self::Cancelled => "`bailiwick task retry` takes the task up again",
+            Self::WaitsForApproval { .. } => "`bailiwick approval list` shows what is asked",
+            Self::Frozen { .. } => "`bailiwick freeze list` shows what is frozen",
         }
     }
 }
@@ -243,6 +262,11 @@ impl Run<'_> {
                 |step| (step.taint.clone(), step.denials, step.tree.clone()),
             );
             let mut turn = Turn::new(&self.deps.warden, session, taint, denials);
+            turn.tree.clone_from(&tree);
+            turn.origins = steps.last().map_or_else(
+                || start.taint.iter().map(|&taint| told_at_the_start(taint)).collect(),
+                |step| step.origins.clone(),
+            );
             let reply = match pending.take() {
                 Some(reply) => reply,
                 None => {
@@ -264,14 +288,21 @@ impl Run<'_> {
                 tree,
                 taint: turn.taint,
                 denials: turn.denials,
+                origins: turn.origins,
             };
             let taken = self.step_taken(number_after(steps.len()), &step)?;
+            let waits = turn.waits.take();
             transcript.push(&step);
             steps.push(step);
             match ending(session, &steps) {
                 Some(end) => return self.end(vec![taken], end).await,
                 None => self.deps.warden.record(vec![taken]).await?,
             };
+            // The step stands in the ledger: whoever takes the run up again asks the model what it
+            // makes of the answer. Nothing is held meanwhile.
+            if let Some((approval, groups)) = waits {
+                return Err(RunError::WaitsForApproval { approval, groups });
+            }
         }
     }
 
@@ -390,6 +421,7 @@ impl Run<'_> {
             tree: step.tree.clone(),
             taint: step.taint.clone(),
             denials: step.denials,
+            origins: step.origins.clone(),
         }))
     }
 
@@ -413,12 +445,25 @@ enum Asked {
     End(SessionEnd),
 }
 
+fn told_at_the_start(taint: Taint) -> TaintOrigin {
+    TaintOrigin { taint, from: "the task".to_owned() }
+}
+
+/// The code of a denial because of a freeze.
+pub(crate) const FROZEN: &str = "freeze.in_force";
+
 /// A refused or failed action of the loop's own ends the session; a failing ledger does not, since
 /// its end could not be recorded either.
 fn stop_or_fail<E: EffectError>(error: ActError<E>) -> Result<SessionEnd, RunError> {
     match error {
         ActError::Unrecordable(source) | ActError::OutcomeUnrecorded(source) => {
             Err(RunError::Ledger { source })
+        }
+        ActError::NeedsApproval { groups, approval: Some(approval), .. } => {
+            Err(RunError::WaitsForApproval { approval, groups })
+        }
+        ActError::Denied { denial, .. } if denial.code == FROZEN => {
+            Err(RunError::Frozen { reason: denial.reason })
         }
         error
         @ (ActError::Denied { .. } | ActError::NeedsApproval { .. } | ActError::Effect(_)) => {

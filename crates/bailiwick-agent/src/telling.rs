@@ -1,5 +1,6 @@
 //! What the model is told: results within their cap, denials and errors in a form it can act on.
 
+use bailiwick_model::id::ApprovalId;
 use bailiwick_model::verdict::Denial;
 use serde_json::json;
 
@@ -62,6 +63,16 @@ pub(crate) fn needs_approval(groups: &[String], rules: &[String]) -> String {
         hint: "nobody can be asked during a session: do without it, or end the session and say there what is needed and why"
             .to_owned(),
     })
+}
+
+/// An action that people were asked to approve.
+pub(crate) fn waits(groups: &[String], approval: ApprovalId) -> String {
+    json!({"waits": {
+        "code": "policy.needs_approval",
+        "reason": format!("{} was asked to approve it ({approval})", groups.join(" and ")),
+        "hint": "the session waits for the answer. When it goes on, call exactly the same again: it is done if it was approved, and otherwise you are told why not",
+    }})
+    .to_string()
 }
 
 /// A tool that failed.

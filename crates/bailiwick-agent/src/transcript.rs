@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use bailiwick_model::chat::{Author, Block, Message};
 use bailiwick_model::event::ToolResult;
 use bailiwick_model::id::Oid;
-use bailiwick_model::subject::Taint;
+use bailiwick_model::subject::{Taint, TaintOrigin};
 use serde_json::Value;
 
 use crate::telling::up_to;
@@ -34,6 +34,7 @@ pub(crate) struct TakenStep {
     pub(crate) tree: Option<Oid>,
     pub(crate) taint: BTreeSet<Taint>,
     pub(crate) denials: u32,
+    pub(crate) origins: Vec<TaintOrigin>,
 }
 
 /// What a call gave back, with its text.

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use bailiwick_model::action::{Command, FileRead, FileWrite, ReadMode, ToolCall, WriteMode};
+use bailiwick_model::action::{
+    Act as _, Command, FileRead, FileWrite, ReadMode, ToolCall, WriteMode,
+};
 use bailiwick_model::chat::{Block, ChatReply, InvalidInput, canonical_json};
 use bailiwick_model::event::ToolResult;
-use bailiwick_model::id::ActionId;
+use bailiwick_model::id::{ActionId, ApprovalId, Oid};
 use bailiwick_model::outcome::EffectError;
 use bailiwick_model::payload::Payload;
-use bailiwick_model::subject::{Context, Subject, Taint};
+use bailiwick_model::subject::{Context, Subject, Taint, TaintOrigin};
 use bailiwick_sandbox::Sandbox;
 use bailiwick_warden::{ActError, Warden};
 use serde_json::Value;
@@ -16,7 +18,7 @@ use serde_json::Value;
 use crate::arguments::{self, Request};
 use crate::effect;
 use crate::port::{Interruptible, interruptible};
-use crate::run::RunError;
+use crate::run::{FROZEN, RunError};
 use crate::session::Session;
 use crate::telling;
 use crate::tool::Tool;
@@ -36,6 +38,14 @@ pub(crate) struct Turn<'a> {
     pub(crate) changed: bool,
     /// What the calls gave.
     pub(crate) results: Vec<ToldResult>,
+    /// What people were asked to approve: the session waits for it after this turn.
+    pub(crate) waits: Option<(ApprovalId, Vec<String>)>,
+    /// The tree that the turn began with.
+    pub(crate) tree: Option<Oid>,
+    /// Where the labels came from, the first of each.
+    pub(crate) origins: Vec<TaintOrigin>,
+    /// What is being done, in a line.
+    doing: String,
 }
 
 struct Call<'a> {
@@ -73,6 +83,10 @@ impl<'a> Turn<'a> {
             denials,
             changed: false,
             results: Vec::new(),
+            waits: None,
+            tree: None,
+            origins: Vec::new(),
+            doing: String::new(),
         }
     }
 
@@ -105,7 +119,13 @@ impl<'a> Turn<'a> {
 
     /// The facts that the next action is decided in.
     pub(crate) fn context(&self) -> Context {
-        Context { taint: self.taint.clone(), denials: self.denials, ..self.session.context.clone() }
+        let mut context = self.session.context.clone();
+        context.taint.clone_from(&self.taint);
+        context.denials = self.denials;
+        context.facts.tree.clone_from(&self.tree);
+        context.facts.tree_changed = self.changed;
+        context.facts.origins.clone_from(&self.origins);
+        context
     }
 
     fn not_run(&self) -> Option<String> {
@@ -117,6 +137,9 @@ impl<'a> Turn<'a> {
             .any(|result| result.recorded.tool == *submission && !result.recorded.is_error)
         {
             return Some(format!("not run: `{submission}` ended the session before"));
+        }
+        if self.waits.is_some() {
+            return Some("not run: the session waits for an approval first".to_owned());
         }
         if self.denials >= limits.max_denials {
             return Some("not run: too many actions of this session were denied".to_owned());
@@ -194,6 +217,7 @@ impl<'a> Turn<'a> {
             ReadMode::List { .. } | ReadMode::Search { .. } => 1,
         };
         let mut id = None;
+        self.doing = read.to_action().summary();
         let done = self
             .warden
             .perform(&self.subject, &self.context(), read, |permit| {
@@ -202,7 +226,7 @@ impl<'a> Turn<'a> {
             })
             .await;
         if id.is_some() {
-            self.taint.insert(Taint::Repository);
+            self.label(Taint::Repository);
         }
         self.told(done, id, |answer| (effect::read_text(&answer, first), false))
     }
@@ -211,6 +235,7 @@ impl<'a> Turn<'a> {
         let edits = matches!(write.mode, WriteMode::Edit { .. });
         let path = write.path.clone();
         let mut id = None;
+        self.doing = write.to_action().summary();
         let done = self
             .warden
             .perform(&self.subject, &self.context(), write, |permit| {
@@ -222,7 +247,7 @@ impl<'a> Turn<'a> {
             self.changed = true;
             // Why an edit does not fit says something about the file.
             if edits {
-                self.taint.insert(Taint::Repository);
+                self.label(Taint::Repository);
             }
         }
         if let (true, Err(ActError::Effect(Interruptible::Effect(error)))) = (edits, &done)
@@ -236,6 +261,7 @@ impl<'a> Turn<'a> {
 
     async fn run(&mut self, sandbox: &dyn Sandbox, command: Command) -> Result<Told, RunError> {
         let mut id = None;
+        self.doing = command.to_action().summary();
         let done = self
             .warden
             .perform(&self.subject, &self.context(), command, |permit| {
@@ -245,7 +271,7 @@ impl<'a> Turn<'a> {
             .await;
         if id.is_some() {
             self.changed = true;
-            self.taint.insert(Taint::CommandOutput);
+            self.label(Taint::CommandOutput);
         }
         self.told(done, id, |answer| effect::ended_text(&answer))
     }
@@ -262,11 +288,19 @@ impl<'a> Turn<'a> {
                 let (text, is_error) = say(value);
                 (text, is_error, id)
             }
+            Err(ActError::Denied { denial, .. }) if denial.code == FROZEN => {
+                return Err(RunError::Frozen { reason: denial.reason });
+            }
             Err(ActError::Denied { id, denial }) => {
                 self.denials = self.denials.saturating_add(1);
                 (telling::denied(&denial), true, Some(id))
             }
-            Err(ActError::NeedsApproval { id, groups, rules }) => {
+            Err(ActError::NeedsApproval { id, groups, approval: Some(approval), .. }) => {
+                let text = telling::waits(&groups, approval);
+                self.waits = Some((approval, groups));
+                (text, true, Some(id))
+            }
+            Err(ActError::NeedsApproval { id, groups, rules, approval: None }) => {
                 self.denials = self.denials.saturating_add(1);
                 (telling::needs_approval(&groups, &rules), true, Some(id))
             }
@@ -283,9 +317,18 @@ impl<'a> Turn<'a> {
         Ok(self.kept(&text, is_error, action))
     }
 
+    /// Labels the session, and keeps where the first of each label came from.
+    fn label(&mut self, taint: Taint) {
+        if self.taint.insert(taint) {
+            self.origins.push(TaintOrigin { taint, from: self.doing.clone() });
+        }
+    }
+
     /// The text as the model is told it: its taint noted, and within its cap.
     fn kept(&mut self, text: &str, is_error: bool, action: Option<ActionId>) -> Told {
-        self.taint.extend((self.session.labeller)(text));
+        for taint in (self.session.labeller)(text) {
+            self.label(taint);
+        }
         let text = telling::capped(text, self.session.limits.max_tool_result_bytes);
         Told { text, is_error, action }
     }

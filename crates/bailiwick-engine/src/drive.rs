@@ -34,9 +34,18 @@ impl Engine {
         let state = self.state(id).await?;
         if state.ending.is_none() && state.plan.is_none() {
             let token = self.cancel_token(id);
-            tokio::select! {
-                done = self.orchestrate(&state) => done?,
-                () = token.cancelled() => {}
+            if state.waits_for(None).is_some() {
+                return Ok(Standing::WaitsForPerson);
+            }
+            let done = tokio::select! {
+                done = self.orchestrate(&state) => done,
+                () = token.cancelled() => Ok(()),
+            };
+            match done {
+                Err(EngineError::WaitsForApproval { .. } | EngineError::Frozen { .. }) => {
+                    return Ok(Standing::WaitsForPerson);
+                }
+                done => done?,
             }
         }
         let standing = self.advance(id).await?;
@@ -118,6 +127,12 @@ impl Engine {
                     busy.remove(&key);
                     match done {
                         Ok(()) => {}
+                        // The state says what is waited for.
+                        Err(EngineError::WaitsForApproval { .. }) => {}
+                        // Not again before something changes: a thaw wakes whoever follows.
+                        Err(EngineError::Frozen { .. }) => {
+                            busy.insert(key);
+                        }
                         Err(error) if error.is_fatal() => return Err(error),
                         Err(error) => self.ask_person(id, &key, &error).await?,
                     }
@@ -143,7 +158,10 @@ impl Engine {
             Next::WaitForReview => self.simulated_approval(id, key).await,
             Next::Merge => self.merge(id, key).await,
             Next::GiveUp => self.give_up(id, key).await,
-            Next::WaitForDependencies | Next::WaitForAnswer | Next::Done => Ok(()),
+            Next::WaitForDependencies
+            | Next::WaitForAnswer
+            | Next::WaitForApproval
+            | Next::Done => Ok(()),
         }
     }
 
@@ -206,7 +224,10 @@ fn actionable(state: &TaskState) -> Vec<(SubtaskKey, Next)> {
         .keys()
         .filter_map(|key| state.next(key).map(|next| (key.clone(), next)))
         .filter(|(key, next)| match next {
-            Next::WaitForDependencies | Next::WaitForAnswer | Next::Done => false,
+            Next::WaitForDependencies
+            | Next::WaitForAnswer
+            | Next::WaitForApproval
+            | Next::Done => false,
             // what a heuristic found is for a person
             Next::WaitForReview => {
                 simulated && !state.subtasks.get(key).is_some_and(SubtaskState::asks_person)

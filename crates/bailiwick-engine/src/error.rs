@@ -76,6 +76,20 @@ pub enum EngineError {
         /// What happened.
         message: String,
     },
+    /// People have to approve it first.
+    #[error("{message}")]
+    WaitsForApproval {
+        /// What is waited for.
+        message: String,
+        /// How it is answered.
+        hint: String,
+    },
+    /// It is frozen, and goes on once it is thawed.
+    #[error("{message}")]
+    Frozen {
+        /// What is frozen, by whom and why.
+        message: String,
+    },
     /// The task was cancelled meanwhile.
     #[error("the task was cancelled")]
     Cancelled,
@@ -95,6 +109,8 @@ impl EngineError {
             Self::Ledger { .. } => "ledger.unwritable".to_owned(),
             Self::Store { .. } => "store.unreadable".to_owned(),
             Self::Machine { .. } => "machine.failed".to_owned(),
+            Self::WaitsForApproval { .. } => "policy.needs_approval".to_owned(),
+            Self::Frozen { .. } => "freeze.in_force".to_owned(),
             Self::Cancelled => "task.cancelled".to_owned(),
         }
     }
@@ -109,7 +125,10 @@ impl EngineError {
                 "`bailiwick run \"TASK\" --repo PATH` imports a repository from a path".to_owned()
             }
             Self::NoChange { .. } => "`bailiwick pr list` shows the pull requests there are".to_owned(),
-            Self::State { hint, .. } | Self::Action { hint, .. } => hint.clone(),
+            Self::State { hint, .. }
+            | Self::Action { hint, .. }
+            | Self::WaitsForApproval { hint, .. } => hint.clone(),
+            Self::Frozen { .. } => "`bailiwick freeze list` shows what is frozen".to_owned(),
             Self::Ledger { .. } => {
                 "make room on the disk of the data directory or mend its permissions, then start again: nothing is lost"
                     .to_owned()
@@ -137,6 +156,15 @@ impl<E: EffectError> From<ActError<E>> for EngineError {
     fn from(error: ActError<E>) -> Self {
         if error.is_ledger_failure() {
             return Self::Ledger { message: chain(&error) };
+        }
+        match &error {
+            ActError::NeedsApproval { approval: Some(_), .. } => {
+                return Self::WaitsForApproval { message: error.to_string(), hint: error.hint() };
+            }
+            ActError::Denied { denial, .. } if denial.code == "freeze.in_force" => {
+                return Self::Frozen { message: denial.reason.clone() };
+            }
+            _ => {}
         }
         let rules = match &error {
             ActError::Denied { denial, .. } => denial.rules.clone(),

@@ -156,7 +156,8 @@ impl Engine {
                 hint: format!("`bailiwick task show {id}`"),
             });
         }
-        self.record(vec![
+        let mut facts = self.void_approvals(id, "the task was cancelled");
+        facts.extend([
             Fact::TaskCancelled { task: id, by: by.clone(), reason: reason.to_owned() },
             Fact::TaskEnded {
                 task: id,
@@ -170,8 +171,8 @@ impl Engine {
                 hint: Some(format!("`bailiwick task retry {id}` takes it up again")),
                 cost: state.cost,
             },
-        ])
-        .await?;
+        ]);
+        self.record(facts).await?;
         self.fire_cancel(id);
         Ok(())
     }
@@ -192,7 +193,8 @@ impl Engine {
             });
         }
         self.fire_cancel(id);
-        let mut facts = vec![Fact::TaskRetried { task: id, by: by.clone() }];
+        let mut facts = self.void_approvals(id, "the task was taken up anew");
+        facts.push(Fact::TaskRetried { task: id, by: by.clone() });
         let planning = state
             .stages
             .get(&Stage::Orchestration)

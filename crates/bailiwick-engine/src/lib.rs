@@ -8,11 +8,13 @@
 //! Deliberately absent: SQL, HTTP, provider formats, git itself.
 
 mod actor;
+mod approvals;
 mod describe;
 mod drive;
 mod engine;
 mod error;
 mod estimate;
+mod freezes;
 mod gate_runner;
 mod human;
 mod identity;
@@ -31,11 +33,13 @@ mod size;
 mod view;
 mod workspace;
 
+pub use approvals::ApprovalWord;
 pub use drive::Standing;
 pub use engine::Engine;
 pub use error::EngineError;
 pub use estimate::Estimate;
+pub use freezes::NewEmergency;
 pub use human::Answer;
 pub use intake::NewTask;
-pub use parts::{Parts, Settings};
+pub use parts::{Escalation, Parts, Settings};
 pub use view::{ChangeView, FileView, HunkView, LineView, StepNote};

@@ -51,4 +51,15 @@ pub struct Settings {
     pub gate_sources: bailiwick_gates::Sources,
     /// How the ledger is named in a pull request.
     pub ledger_name: String,
+    /// Who is asked when nobody answers a request for approval.
+    pub escalation: Option<Escalation>,
+}
+
+/// Who is asked when nobody answers a request for approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Escalation {
+    /// After how many seconds.
+    pub after_seconds: i64,
+    /// The group.
+    pub group: String,
 }

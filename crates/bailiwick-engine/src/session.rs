@@ -68,6 +68,11 @@ impl Engine {
             bailiwick_agent::run(&deps, &session, &history).await.map_err(|error| match error {
                 RunError::Cancelled => EngineError::Cancelled,
                 RunError::Ledger { source } => EngineError::from(source),
+                waits @ RunError::WaitsForApproval { .. } => EngineError::WaitsForApproval {
+                    message: waits.to_string(),
+                    hint: waits.hint().to_owned(),
+                },
+                RunError::Frozen { reason } => EngineError::Frozen { message: reason },
                 other => EngineError::Action {
                     code: other.code().to_owned(),
                     message: chain(&other),

@@ -206,6 +206,9 @@ impl ApprovalStatus {
     }
 }
 
+/// Why a request is void that nobody answered in time.
+pub const LAPSED: &str = "nobody answered in time";
+
 /// A request with what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ApprovalState {
@@ -229,8 +232,10 @@ impl ApprovalState {
         if self.answers.iter().any(|answer| answer.verdict == ApprovalVerdict::Deny) {
             return ApprovalStatus::Denied;
         }
-        if self.void.is_some() {
-            return ApprovalStatus::Void;
+        match self.void.as_deref() {
+            Some(LAPSED) => return ApprovalStatus::Expired,
+            Some(_) => return ApprovalStatus::Void,
+            None => {}
         }
         if self.is_complete() && self.usage() == ApprovalUse::Once && !self.used_by.is_empty() {
             return ApprovalStatus::Spent;
@@ -240,6 +245,14 @@ impl ApprovalState {
             return ApprovalStatus::Expired;
         }
         if self.is_complete() { ApprovalStatus::Granted } else { ApprovalStatus::Open }
+    }
+
+    /// Whether it waits for an answer, whatever the time is. What waits for it goes on when it does
+    /// not any more.
+    pub fn is_waiting(&self) -> bool {
+        self.void.is_none()
+            && !self.is_complete()
+            && !self.answers.iter().any(|answer| answer.verdict == ApprovalVerdict::Deny)
     }
 
     /// How often it may be used: the narrowest that anybody granted.
@@ -282,7 +295,7 @@ pub struct Delegation {
 }
 
 /// Every request for approval, by id.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Approvals {
     /// The requests.
     pub all: BTreeMap<ApprovalId, ApprovalState>,

@@ -18,7 +18,7 @@ use crate::identity::IdentityChange;
 use crate::outcome::Outcome;
 use crate::payload::Payload;
 use crate::plan::Plan;
-use crate::subject::{Context, Role, Subject, Taint};
+use crate::subject::{Context, Role, Subject, Taint, TaintOrigin};
 use crate::task::{MicroUsd, Task};
 use crate::verdict::Verdict;
 
@@ -208,6 +208,9 @@ pub struct Step {
     pub taint: BTreeSet<Taint>,
     /// How many of the session's actions were denied so far.
     pub denials: u32,
+    /// Where the labels came from, the first of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<TaintOrigin>,
 }
 
 /// A commit that an implementor's work became.

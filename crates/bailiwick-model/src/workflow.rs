@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::approval::{ApprovalState, Approvals};
 use crate::chat::Usage;
 use crate::event::{Entry, Event, Fact, SessionEnd, Stage, StageEnd, TaskEnd};
 use crate::id::{ActionId, SubtaskKey, TaskId};
@@ -137,6 +138,9 @@ pub struct TaskState {
     pub actions: u64,
     /// How often it was taken up again by a person.
     pub retries: u32,
+    /// What people were asked to approve for it.
+    #[serde(default)]
+    pub approvals: Approvals,
     /// The last event folded.
     pub last_seq: u64,
     /// When that was.
@@ -171,6 +175,7 @@ impl TaskState {
             refusals: Vec::new(),
             actions: 0,
             retries: 0,
+            approvals: Approvals::default(),
             last_seq: entry.seq,
             updated_at: entry.at,
         })
@@ -188,6 +193,7 @@ impl TaskState {
         }
         self.last_seq = entry.seq;
         self.updated_at = entry.at;
+        self.approvals.apply(entry);
         match &entry.event {
             Event::Decided(decided) => {
                 self.actions += 1;
@@ -294,6 +300,14 @@ impl TaskState {
     /// Whether a person cancelled or ended it.
     pub fn is_over(&self) -> bool {
         self.ending.is_some()
+    }
+
+    /// The requests for approval that a subtask waits for, or without one the task as a whole.
+    pub fn waits_for(&self, key: Option<&SubtaskKey>) -> Option<&ApprovalState> {
+        self.approvals
+            .all
+            .values()
+            .find(|state| state.request.subject.subtask.as_ref() == key && state.is_waiting())
     }
 
     /// What comes next for a subtask.

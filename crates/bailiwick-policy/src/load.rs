@@ -24,7 +24,10 @@ pub const MAX_POLICIES: usize = 20_000;
 pub const MAX_NODES: usize = 5_000;
 /// How deep the parts of a policy may be nested.
 pub const MAX_DEPTH: usize = 64;
-const ANNOTATIONS: [&str; 4] = ["id", "reason", "hint", "gate"];
+const ANNOTATIONS: [&str; 5] = ["id", "reason", "hint", "gate", "quorum"];
+
+/// The most people that a gate may ask for.
+const MAX_QUORUM: u32 = 20;
 
 /// A file of policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +81,8 @@ pub struct Rule {
     pub reason: String,
     /// Its `@hint`: what to do instead, for one who was denied.
     pub hint: Option<String>,
+    /// Its `@quorum`: how many people of a gate's group have to agree; 1 where it is not said.
+    pub quorum: u32,
     /// The source it stands in.
     pub source: String,
     /// The line where it begins, counted from 1.
@@ -365,6 +370,20 @@ fn describe(
             RuleEffect::Gate { group: group.to_owned() }
         }
     };
+    let quorum = match policy.annotation("quorum") {
+        None => 1,
+        Some(text) => {
+            let number = text.parse().ok().filter(|number| (1..=MAX_QUORUM).contains(number));
+            if number.is_none() || !matches!(effect, RuleEffect::Gate { .. }) {
+                fault(
+                    format!("`@quorum(\"{text}\")` says nothing here"),
+                    "it is how many people of a gate's group have to agree",
+                    "write a number from 1 to 20, on a policy with `@gate`".to_owned(),
+                );
+            }
+            number.unwrap_or(MAX_QUORUM)
+        }
+    };
     if effect != RuleEffect::Permit && policy.annotation("hint").is_none() {
         fault(
             "the `forbid` has no `@hint`".to_owned(),
@@ -387,6 +406,7 @@ fn describe(
         effect,
         reason: policy.annotation("reason").unwrap_or_default().to_owned(),
         hint: policy.annotation("hint").map(str::to_owned),
+        quorum,
         source: source.name.clone(),
         line,
         column,

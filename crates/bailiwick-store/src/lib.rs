@@ -23,6 +23,7 @@ mod row;
 mod append;
 mod budget;
 mod people;
+mod safeguards;
 mod writer;
 
 mod read;
@@ -34,8 +35,9 @@ pub mod fault;
 pub use error::StoreError;
 pub use fault::crash_point;
 pub use integrity::Problem;
-pub use people::People;
+pub use people::{Denied, People};
 pub use read::Query;
+pub use safeguards::order_freeze;
 pub use store::{OpenLedger, Store, StoreConfig};
 pub use subscription::Subscription;
 pub use tasks::{TaskPage, TaskSummary};

@@ -2,7 +2,7 @@
 //! from the log at the start, and brought up to date in the moment of each commit, so that what was
 //! revoked or frozen holds for the very next decision.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Mutex;
 
 use bailiwick_model::Timestamp;
@@ -11,7 +11,7 @@ use bailiwick_model::approval::Approvals;
 use bailiwick_model::emergency::Emergencies;
 use bailiwick_model::event::{Entry, Event, Fact};
 use bailiwick_model::freeze::Freezes;
-use bailiwick_model::id::Person;
+use bailiwick_model::id::{ApprovalId, Person, SessionId, TaskId};
 use bailiwick_model::identity::Directory;
 use bailiwick_model::verdict::Verdict;
 use rusqlite::Connection;
@@ -40,17 +40,55 @@ pub struct People {
     pub emergencies: Emergencies,
     /// Branches that were pushed, on whose behalf and when.
     pub pushes: VecDeque<(Timestamp, Person)>,
+    /// What was denied in sessions that are not over.
+    pub denied: HashMap<SessionId, Denied>,
+    /// When actions of sessions were denied, the latest of them.
+    pub(crate) denial_times: VecDeque<Timestamp>,
+    /// When an alert about many denials was raised last.
+    pub(crate) last_storm: Option<Timestamp>,
+    /// Approvals that an action has taken whose decision is being recorded.
+    pub(crate) claimed: BTreeSet<ApprovalId>,
     /// Whether an entry that belongs here can't be read. Nobody is let in by a token then, and no
     /// approval stands: what is missing may have been a revocation or a refusal.
     pub damaged: bool,
 }
 
+/// What was denied in a session.
+#[derive(Debug, Clone, Default)]
+pub struct Denied {
+    /// How many actions.
+    pub count: u32,
+    /// How often by each rule.
+    pub by_rule: BTreeMap<String, u32>,
+}
+
 impl People {
+    /// How many approvals were used for a task.
+    pub fn approvals_used(&self, task: TaskId) -> u32 {
+        let states = self.approvals.all.values();
+        let used = states.filter(|state| state.request.subject.task == Some(task));
+        u32::try_from(used.map(|state| state.used_by.len()).sum::<usize>()).unwrap_or(u32::MAX)
+    }
+
     /// How many branches were pushed on behalf of a person in the hour before `now`.
     pub fn pushes_last_hour(&self, person: &Person, now: Timestamp) -> u32 {
         let since = now.as_second().saturating_sub(3600);
         let recent = self.pushes.iter().rev().take_while(|(at, _)| at.as_second() >= since);
         u32::try_from(recent.filter(|(_, who)| who == person).count()).unwrap_or(u32::MAX)
+    }
+
+    fn note_denial(&mut self, at: Timestamp, session: SessionId, rules: &[String]) {
+        let denied = self.denied.entry(session).or_default();
+        denied.count = denied.count.saturating_add(1);
+        for rule in rules {
+            let times = denied.by_rule.entry(rule.clone()).or_default();
+            *times = times.saturating_add(1);
+        }
+        let since = at.as_second().saturating_sub(crate::safeguards::STORM_SECONDS);
+        while self.denial_times.front().is_some_and(|first| first.as_second() < since) {
+            self.denial_times.pop_front();
+        }
+        self.denial_times.push_back(at);
     }
 
     fn apply(&mut self, entry: &Entry) {
@@ -63,7 +101,17 @@ impl People {
                 }
                 self.pushes.push_back((entry.at, decided.subject.on_behalf_of.clone()));
             }
+            if let (Some(session), Verdict::Deny(denial)) =
+                (decided.subject.session, &decided.decision)
+            {
+                self.note_denial(entry.at, session, &denial.rules);
+            }
             return;
+        }
+        if let Event::Fact(fact) = &entry.event
+            && let Fact::SessionEnded { session, .. } = fact.as_ref()
+        {
+            self.denied.remove(session);
         }
         self.directory.apply(entry);
         self.approvals.apply(entry);
@@ -75,10 +123,11 @@ impl People {
 /// Whether an event changes what people said.
 pub(crate) fn concerns(event: &Event) -> bool {
     match event {
-        Event::Decided(decided) => {
-            matches!(decided.action, Action::BranchPush(_))
-                && matches!(decided.decision, Verdict::Permit { .. })
-        }
+        Event::Decided(decided) => match &decided.decision {
+            Verdict::Permit { .. } => matches!(decided.action, Action::BranchPush(_)),
+            Verdict::Deny(_) => decided.subject.session.is_some(),
+            Verdict::NeedsApproval { .. } => false,
+        },
         Event::Finished(_) => false,
         Event::Fact(fact) => matches!(
             fact.as_ref(),
@@ -95,6 +144,7 @@ pub(crate) fn concerns(event: &Event) -> bool {
                 | Fact::EmergencyConfirmed(_)
                 | Fact::EmergencyUsed(_)
                 | Fact::EmergencyEnded(_)
+                | Fact::SessionEnded { .. }
         ),
     }
 }
@@ -112,6 +162,9 @@ impl PeopleBook {
         let sql = format!(
             "SELECT seq, payload FROM event WHERE name IN ({NAMES})
              OR (name = 'decided' AND verdict = 'permit' AND payload LIKE '%\"kind\":\"branch_push\"%')
+             OR (name = 'decided' AND verdict = 'deny' AND session IS NOT NULL AND NOT EXISTS
+                 (SELECT 1 FROM event AS ended
+                  WHERE ended.session = event.session AND ended.name = 'session_ended'))
              ORDER BY seq"
         );
         let mut found = connection.prepare(&sql)?;
@@ -141,6 +194,11 @@ impl PeopleBook {
     /// Takes note of an entry that was committed.
     pub(crate) fn note(&self, entry: &Entry) {
         hold(&self.people).apply(entry);
+    }
+
+    /// Looks at what people said, and takes note of what is under way.
+    pub(crate) fn with_mut<T>(&self, look: impl FnOnce(&mut People) -> T) -> T {
+        look(&mut hold(&self.people))
     }
 
     /// Looks at what people said.

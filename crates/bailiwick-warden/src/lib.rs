@@ -8,10 +8,14 @@
 //!
 //! Deliberately absent: any effect, and any implementation of the ports.
 
+mod decide;
 mod permit;
 mod port;
 mod warden;
 
 pub use permit::Permit;
-pub use port::{BudgetBook, BudgetExceeded, Journal, JournalError, Reservation};
+pub use port::{
+    BudgetBook, BudgetExceeded, Claim, Journal, JournalError, Reservation, SafeguardError,
+    Safeguards, Standing, Stopped,
+};
 pub use warden::{ActError, Warden};

@@ -1,9 +1,16 @@
 //! What the warden needs from a store.
 
 use async_trait::async_trait;
+use bailiwick_model::Timestamp;
+use bailiwick_model::action::Action;
+use bailiwick_model::emergency::Alert;
 use bailiwick_model::event::Event;
-use bailiwick_model::id::TaskId;
+use bailiwick_model::freeze::Freeze;
+use bailiwick_model::id::{ApprovalId, EmergencyId, Person, RepoName, TaskId};
+use bailiwick_model::payload::Digest;
+use bailiwick_model::subject::{Context, SessionFacts, Subject};
 use bailiwick_model::task::MicroUsd;
+use bailiwick_model::verdict::Denial;
 
 /// The ledger cannot be written. Nothing that depends on the record may be done.
 #[derive(Debug, thiserror::Error)]
@@ -54,4 +61,96 @@ pub trait BudgetBook: Send + Sync {
 
     /// Replaces a reservation by what the action really cost.
     fn settle(&self, reservation: Reservation, cost: MicroUsd);
+}
+
+/// What people said can't be looked at. What depends on it is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SafeguardError {
+    /// What happened, for the operator.
+    pub message: String,
+}
+
+/// A freeze that stops an action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// The freeze.
+    pub freeze: Freeze,
+    /// Whether it is still to be recorded: it was ordered beside the process that has the ledger.
+    pub unrecorded: bool,
+}
+
+/// What stands of approvals for exactly one action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody was asked, or what they said was used up.
+    Unasked,
+    /// Somebody is being asked.
+    Open(ApprovalId),
+    /// These groups agreed.
+    Granted {
+        /// The request.
+        approval: ApprovalId,
+        /// The groups.
+        groups: Vec<String>,
+        /// Whether it may be used one time only.
+        once: bool,
+    },
+    /// Somebody said no, or nobody answered in time.
+    Refused(Denial),
+}
+
+/// What people said: freezes, approvals, emergencies; and what is known of who acts. The store
+/// implements it.
+pub trait Safeguards: Send + Sync {
+    /// The freeze that stops an action, if one does.
+    fn frozen(
+        &self,
+        subject: &Subject,
+        context: &Context,
+        action: &Action,
+    ) -> Result<Option<Stopped>, SafeguardError>;
+
+    /// Adds what is known of who acts and of the session.
+    fn facts(
+        &self,
+        subject: &Subject,
+        facts: &mut SessionFacts,
+        now: Timestamp,
+    ) -> Result<(), SafeguardError>;
+
+    /// What stands of approvals for the action with this digest.
+    fn standing(
+        &self,
+        subject: &Subject,
+        digest: Digest,
+        now: Timestamp,
+    ) -> Result<Standing, SafeguardError>;
+
+    /// Takes an approval that may be used one time; says whether it is there to be taken. Of two
+    /// actions at once, one gets it.
+    fn claim(&self, approval: ApprovalId) -> Result<Claim, SafeguardError>;
+
+    /// Gives an approval back that was taken and not used.
+    fn release(&self, approval: ApprovalId);
+
+    /// The emergency in which gates stand open for this person and repository.
+    fn emergency(
+        &self,
+        person: &Person,
+        repo: &RepoName,
+        now: Timestamp,
+    ) -> Result<Option<EmergencyId>, SafeguardError>;
+
+    /// Whether one more denial is a storm that somebody should look at.
+    fn storm(&self, subject: &Subject, now: Timestamp) -> Option<Alert>;
+}
+
+/// Whether an approval was there to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It is taken now.
+    Taken,
+    /// Somebody else has it.
+    Gone,
 }

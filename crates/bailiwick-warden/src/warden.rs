@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bailiwick_model::action::Act;
 use bailiwick_model::event::{Decided, Event, Fact, Finished};
-use bailiwick_model::id::ActionId;
+use bailiwick_model::id::{ActionId, ApprovalId};
 use bailiwick_model::outcome::{EffectError, Outcome, Recorded};
 use bailiwick_model::subject::{Context, Subject};
 use bailiwick_model::task::MicroUsd;
@@ -13,8 +13,9 @@ use bailiwick_model::verdict::{Denial, Verdict};
 use bailiwick_policy::PolicySet;
 use uuid::Uuid;
 
+use crate::decide::Decision;
 use crate::permit::Permit;
-use crate::port::{BudgetBook, Journal, JournalError, Reservation};
+use crate::port::{BudgetBook, Journal, JournalError, Safeguards};
 
 /// Why an action did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,8 @@ pub enum ActError<E: EffectError> {
         groups: Vec<String>,
         /// The gates that ask.
         rules: Vec<String>,
+        /// The request that people can answer, when it was recorded.
+        approval: Option<ApprovalId>,
     },
     /// It could not be recorded, so it was not done.
     #[error("the action was not done, because it could not be recorded")]
@@ -65,7 +68,11 @@ impl<E: EffectError> ActError<E> {
     pub fn hint(&self) -> String {
         match self {
             Self::Denied { denial, .. } => denial.hint.clone(),
-            Self::NeedsApproval { groups, .. } => {
+            Self::NeedsApproval { groups, approval: Some(approval), .. } => format!(
+                "somebody of {} has to approve it: `bailiwick approval show {approval}`",
+                groups.join(" and ")
+            ),
+            Self::NeedsApproval { groups, approval: None, .. } => {
                 format!("somebody of {} has to approve it", groups.join(" and "))
             }
             Self::Unrecordable(_) | Self::OutcomeUnrecorded(_) => {
@@ -85,9 +92,14 @@ impl<E: EffectError> ActError<E> {
 /// The one decision point.
 pub struct Warden {
     policy: RwLock<Arc<PolicySet>>,
-    journal: Arc<dyn Journal>,
-    budget: Arc<dyn BudgetBook>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) budget: Arc<dyn BudgetBook>,
+    pub(crate) safeguards: Option<Arc<dyn Safeguards>>,
+    pub(crate) approval_seconds: i64,
 }
+
+/// How long a request for approval waits for an answer when nothing else is set: a day.
+const APPROVAL_SECONDS: i64 = 24 * 3600;
 
 impl std::fmt::Debug for Warden {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -102,7 +114,26 @@ impl Warden {
         journal: Arc<dyn Journal>,
         budget: Arc<dyn BudgetBook>,
     ) -> Self {
-        Self { policy: RwLock::new(policy), journal, budget }
+        Self {
+            policy: RwLock::new(policy),
+            journal,
+            budget,
+            safeguards: None,
+            approval_seconds: APPROVAL_SECONDS,
+        }
+    }
+
+    /// The same, with what people said: freezes stop actions, and what needs approval is asked.
+    /// Without it nothing is frozen, and what needs approval is refused without being asked.
+    #[must_use]
+    pub fn with_safeguards(self, safeguards: Arc<dyn Safeguards>) -> Self {
+        Self { safeguards: Some(safeguards), ..self }
+    }
+
+    /// The same, with another time after which a request for approval lapses.
+    #[must_use]
+    pub fn with_approval_seconds(self, approval_seconds: i64) -> Self {
+        Self { approval_seconds, ..self }
     }
 
     /// The policy set in force.
@@ -165,13 +196,14 @@ impl Warden {
         Fut: Future<Output = Result<T, E>>,
     {
         let id = ActionId::new(Uuid::now_v7());
-        let (verdict, reservation) =
-            self.decide(id, subject, context, &action).await.map_err(ActError::Unrecordable)?;
+        let decided = self.decide(id, subject, context, &action).await;
+        let Decision { verdict, reservation, approval } =
+            decided.map_err(ActError::Unrecordable)?;
         match verdict {
             Verdict::Permit { .. } => {}
             Verdict::Deny(denial) => return Err(ActError::Denied { id, denial }),
             Verdict::NeedsApproval { groups, rules } => {
-                return Err(ActError::NeedsApproval { id, groups, rules });
+                return Err(ActError::NeedsApproval { id, groups, rules, approval });
             }
         }
         let result = effect(Permit::new(id, action)).await;
@@ -196,57 +228,5 @@ impl Warden {
         let recorded = self.journal.append(vec![Event::Finished(Box::new(finished))]).await;
         recorded.map_err(ActError::OutcomeUnrecorded)?;
         result.map_err(ActError::Effect)
-    }
-
-    async fn decide<A: Act>(
-        &self,
-        id: ActionId,
-        subject: &Subject,
-        context: &Context,
-        action: &A,
-    ) -> Result<(Verdict, Option<Reservation>), JournalError> {
-        let policy = self.policy();
-        let mut context = context.clone();
-        // The caller may know of a smaller budget (a subtask's), never of a larger one.
-        let left = subject.task.map_or(MicroUsd(0), |task| self.budget.left(task));
-        context.budget_left = left.min(context.budget_left);
-        let described = action.to_action();
-        let mut decision = policy.decide(subject, &described, &context);
-        let mut reservation = None;
-        let amount = action.reservation();
-        if let (Verdict::Permit { .. }, Some(task)) = (&decision, subject.task)
-            && amount > MicroUsd(0)
-        {
-            match self.budget.reserve(task, amount) {
-                Ok(reserved) => reservation = Some(reserved),
-                Err(error) => {
-                    decision = Verdict::Deny(Denial {
-                        code: "budget.exhausted".to_owned(),
-                        rules: vec!["task budget".to_owned()],
-                        reason: error.to_string(),
-                        hint:
-                            "start the task again with a larger `--budget`, or ask for less output"
-                                .to_owned(),
-                    });
-                }
-            }
-        }
-        let event = Decided {
-            id,
-            subject: subject.clone(),
-            context,
-            action: described,
-            decision: decision.clone(),
-            policy: policy.digest(),
-        };
-        match self.journal.append(vec![Event::Decided(Box::new(event))]).await {
-            Ok(_) => Ok((decision, reservation)),
-            Err(error) => {
-                if let Some(reservation) = reservation {
-                    self.budget.settle(reservation, MicroUsd(0));
-                }
-                Err(error)
-            }
-        }
     }
 }

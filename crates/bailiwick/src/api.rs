@@ -4,8 +4,10 @@
 //! of basic authentication. Whose token it is says who asks, and their roles say what they may. Errors have one shape:
 //! `{"error": {"code", "message", "hint", "rules"}}`.
 
+mod approvals;
 mod auth;
 mod error;
+mod freezes;
 mod git;
 mod identity;
 mod routes;
@@ -97,6 +99,17 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/repositories/{repo}/pulls/{number}/reviews", post(routes::review_change))
         .route("/repositories/{repo}/pulls/{number}/merge", post(routes::merge_change))
         .route("/ledger", get(routes::ledger))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/events", get(stream::approval_events))
+        .route("/approvals/{approval}", get(approvals::show))
+        .route("/approvals/{approval}/answer", post(approvals::answer))
+        .route("/delegations", post(approvals::delegate))
+        .route("/freezes", get(freezes::list).post(freezes::freeze))
+        .route("/freezes/{freeze}/thaw", post(freezes::thaw))
+        .route("/emergencies", get(freezes::emergencies).post(freezes::declare))
+        .route("/emergencies/{emergency}/confirm", post(freezes::confirm))
+        .route("/emergencies/{emergency}/end", post(freezes::end))
+        .route("/events", get(stream::all_events))
         .route("/whoami", get(identity::whoami))
         .route("/identity", get(identity::show))
         .route("/identity/changes", post(identity::change))

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod approval;
 mod operation;
 mod people;
 mod supply;
@@ -12,6 +13,7 @@ use bailiwick_model::identity::Operation;
 use bailiwick_sandbox::Tier;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use approval::{ApprovalVerb, BreakGlassVerb, FreezeVerb, ThawArguments, Word};
 pub(crate) use operation::operation;
 pub(crate) use people::{GroupVerb, TokenVerb, UserVerb};
 pub(crate) use supply::{IndexVerb, SbomArguments};
@@ -86,6 +88,19 @@ pub(crate) enum Verb {
     /// The configuration: check, schema.
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Requests for approval: list, show, grant, deny, delegate.
+    #[command(subcommand)]
+    Approval(ApprovalVerb),
+    /// Stops something at once, in every process: dispatch, push, merge, a model, a tool, a
+    /// repository, or all.
+    #[command(subcommand)]
+    Freeze(FreezeVerb),
+    /// Lets something go on that was frozen; needs a second person.
+    Thaw(ThawArguments),
+    /// Emergencies, in which gates stand open for a time because two people said so: list, declare,
+    /// confirm, end.
+    #[command(subcommand)]
+    BreakGlass(BreakGlassVerb),
     /// Accounts: list, add, roles, disable, enable.
     #[command(subcommand)]
     User(UserVerb),

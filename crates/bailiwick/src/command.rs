@@ -1,5 +1,6 @@
 //! The verbs of the command line.
 
+mod approval;
 mod config;
 mod doctor;
 mod gate;
@@ -151,6 +152,10 @@ async fn dispatch(mut arguments: Arguments) -> Result<Done> {
         Verb::Gate(verb) => gate::run(common, &verb),
         Verb::Sbom(arguments) => supply::sbom(&arguments),
         Verb::Index(verb) => supply::index(common, &verb),
+        Verb::Approval(verb) => Box::pin(approval::approval(common, verb)).await,
+        Verb::Freeze(verb) => Box::pin(approval::freeze(common, verb)).await,
+        Verb::Thaw(thaw) => Box::pin(approval::thaw(common, &thaw)).await,
+        Verb::BreakGlass(verb) => Box::pin(approval::break_glass(common, verb)).await,
         Verb::User(verb) => Box::pin(people::user(common, verb)).await,
         Verb::Group(verb) => Box::pin(people::group(common, verb)).await,
         Verb::Token(verb) => Box::pin(people::token(common, verb)).await,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bailiwick_gateway::{KeyRef, ProviderConfig, ProviderKind};
-use bailiwick_model::id::{Person, RepoName};
+use bailiwick_model::id::{GroupName, Person, RepoName};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_sandbox::Tier;
 use schemars::JsonSchema;
@@ -30,6 +30,27 @@ pub(crate) struct Config {
     pub(crate) dependencies: DependenciesConfig,
     /// The cages.
     pub(crate) sandbox: SandboxConfig,
+    /// Requests for approval.
+    pub(crate) approval: ApprovalConfig,
+}
+
+/// `[approval]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ApprovalConfig {
+    /// After how many minutes a request lapses that nobody answered.
+    pub(crate) wait_minutes: u32,
+    /// The group that is asked as well when nobody answers; nobody when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) escalate_to: Option<GroupName>,
+    /// After how many minutes it is asked.
+    pub(crate) escalate_minutes: u32,
+}
+
+impl Default for ApprovalConfig {
+    fn default() -> Self {
+        Self { wait_minutes: 24 * 60, escalate_to: None, escalate_minutes: 4 * 60 }
+    }
 }
 
 /// `[platform]`

@@ -4,6 +4,7 @@
 //! The only crate that knows the platform's own HTTP bodies and reads the environment.
 
 mod api;
+mod approvals;
 mod arguments;
 mod client;
 mod command;

@@ -6,6 +6,7 @@ use std::path::Path;
 use bailiwick_engine::{Answer, ChangeView, Engine, EngineError, Estimate, NewTask};
 use bailiwick_forge::Forge as _;
 use bailiwick_model::action::{MergeMethod, ReviewVerdict};
+use bailiwick_model::approval::ApprovalState;
 use bailiwick_model::event::Entry;
 use bailiwick_model::id::{BranchName, Oid, Person, RepoName, TaskId};
 use bailiwick_model::plan::Check;
@@ -141,6 +142,9 @@ pub(crate) fn standing(state: &TaskState) -> String {
     }
     if state.subtasks.values().any(|subtask| subtask.question.is_some()) {
         return "needs an answer".to_owned();
+    }
+    if state.approvals.all.values().any(ApprovalState::is_waiting) {
+        return "waits for approval".to_owned();
     }
     let waiting = !state.subtasks.is_empty()
         && state.subtasks.keys().all(|key| {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use bailiwick_engine::{Engine, EngineError, Parts, Settings};
+use bailiwick_engine::{Engine, EngineError, Escalation, Parts, Settings};
 use bailiwick_forge::{EmbeddedForge, Platform as ForgePlatform};
 use bailiwick_gateway::{Gateway, PriceTable, ProviderConfig, ProviderKind, Scripted};
 use bailiwick_git::Ed25519Signer;
@@ -47,8 +47,10 @@ impl Platform {
         let store = open_store(&dir)?;
         let policies = Arc::new(Policies::open(&config.policy, &dir)?);
         let policy = policies.current().await;
-        let warden =
-            Arc::new(Warden::new(policy, Arc::new(store.clone()), Arc::new(store.clone())));
+        let wait = i64::from(config.approval.wait_minutes).saturating_mul(60);
+        let warden = Warden::new(policy, Arc::new(store.clone()), Arc::new(store.clone()));
+        let warden = warden.with_safeguards(Arc::new(store.clone())).with_approval_seconds(wait);
+        let warden = Arc::new(warden);
         announce(&store, ledger_key.name().to_string(), &warden).await?;
         let gateway = Arc::new(gateway(config, script)?);
         let forge = EmbeddedForge::open(&dir.forge(), forge_platform(&dir)?)
@@ -174,6 +176,10 @@ fn settings(dir: &DataDir, config: &Config, ledger_key: &VerifierKey) -> Result<
         fetch_dependencies: config.setup.fetch_dependencies,
         tier: config.sandbox.tier,
         ledger_name: ledger_key.to_string(),
+        escalation: config.approval.escalate_to.as_ref().map(|group| Escalation {
+            after_seconds: i64::from(config.approval.escalate_minutes).saturating_mul(60),
+            group: group.to_string(),
+        }),
     })
 }
 

@@ -6,7 +6,9 @@ mod harness;
 
 #[cfg(test)]
 mod end_to_end {
+    mod approvals;
     mod demo;
+    mod freezes;
     mod intake;
     mod people;
     mod policy;

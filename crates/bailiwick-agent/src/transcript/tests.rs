@@ -27,6 +27,7 @@ fn step(number: usize, text: &str, input: &str, results: &[(String, bool)]) -> T
         tree: None,
         taint: BTreeSet::new(),
         denials: 0,
+        origins: Vec::new(),
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Next {
     WaitForReview,
     /// Merge.
     Merge,
+    /// Wait for people to approve something.
+    WaitForApproval,
     /// Wait for a person's answer to the platform's question.
     WaitForAnswer,
     /// A subtask it depends on was given up.
@@ -53,6 +55,9 @@ pub(super) fn next(task: &TaskState, key: &SubtaskKey) -> Option<Next> {
     }
     if state.question.is_some() {
         return Some(Next::WaitForAnswer);
+    }
+    if task.waits_for(Some(key)).is_some() {
+        return Some(Next::WaitForApproval);
     }
     let parents: Vec<&SubtaskState> =
         state.subtask.depends_on.iter().filter_map(|parent| task.subtasks.get(parent)).collect();

@@ -74,6 +74,22 @@ impl From<EngineError> for ApiError {
             EngineError::NoTask { .. }
             | EngineError::NoRepository { .. }
             | EngineError::NoChange { .. } => StatusCode::NOT_FOUND,
+            EngineError::State { code, .. }
+                if code.starts_with("identity.")
+                    || matches!(
+                        *code,
+                        "approval.own_request"
+                            | "approval.not_in_group"
+                            | "freeze.second_person"
+                            | "break_glass.second_person"
+                    ) =>
+            {
+                StatusCode::FORBIDDEN
+            }
+            EngineError::State { code, .. } if code.ends_with(".unknown") => StatusCode::NOT_FOUND,
+            EngineError::WaitsForApproval { .. } | EngineError::Frozen { .. } => {
+                StatusCode::FORBIDDEN
+            }
             EngineError::State { .. } | EngineError::Cancelled => StatusCode::CONFLICT,
             EngineError::Action { code, .. } if code.starts_with("policy.") => {
                 StatusCode::FORBIDDEN

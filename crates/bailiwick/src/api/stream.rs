@@ -41,6 +41,56 @@ pub(super) async fn events(
         );
     }
     let query = bailiwick_store::Query { task: Some(id), after_seq: after, ..Default::default() };
+    Ok(live_stream(&shared, query))
+}
+
+/// What happens to requests for approval: a JSON page, or live.
+pub(super) async fn approval_events(
+    state: State<Shared>,
+    params: Query<EventsParams>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    named(state, params, headers, &APPROVAL_NAMES).await
+}
+
+/// Everything that is recorded: a JSON page, or live.
+pub(super) async fn all_events(
+    state: State<Shared>,
+    params: Query<EventsParams>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    named(state, params, headers, &[]).await
+}
+
+/// The facts of a request for approval.
+const APPROVAL_NAMES: [&str; 5] = [
+    "approval_asked",
+    "approval_answered",
+    "approval_used",
+    "approval_voided",
+    "approval_escalated",
+];
+
+async fn named(
+    State(shared): State<Shared>,
+    Query(params): Query<EventsParams>,
+    headers: HeaderMap,
+    names: &[&str],
+) -> Result<Response, ApiError> {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
+    let mut query = bailiwick_store::Query::default().named(names);
+    query.after_seq = last.or(params.after);
+    if accept.is_some_and(|accept| accept.contains("text/event-stream")) {
+        return Ok(live_stream(&shared, query));
+    }
+    query.limit = Some(params.limit.unwrap_or(200).min(2_000));
+    let entries = shared.engine.parts().store.entries(query).await;
+    let entries = entries.map_err(bailiwick_engine::EngineError::from)?;
+    Ok(Json(entries).into_response())
+}
+
+fn live_stream(shared: &Shared, query: bailiwick_store::Query) -> Response {
     let subscription = shared.engine.parts().store.subscribe(query);
     let events = stream::unfold(subscription, |mut subscription| async move {
         let entry = subscription.next().await.ok()??;
@@ -50,5 +100,5 @@ pub(super) async fn events(
     });
     // A server that ends would wait for this stream, and this stream for the task.
     let events = events.take_until(shared.stop.clone().cancelled_owned());
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
 }

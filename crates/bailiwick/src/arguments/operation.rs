@@ -3,8 +3,8 @@
 use bailiwick_model::identity::Operation;
 
 use super::{
-    ConfigVerb, GroupVerb, LedgerVerb, PolicyVerb, PrVerb, RepoVerb, TaskVerb, TokenVerb, UserVerb,
-    Verb,
+    ApprovalVerb, BreakGlassVerb, ConfigVerb, FreezeVerb, GroupVerb, LedgerVerb, PolicyVerb,
+    PrVerb, RepoVerb, TaskVerb, TokenVerb, UserVerb, Verb,
 };
 
 /// The operation that a command asks of the platform; nothing for a command that works on files
@@ -71,5 +71,29 @@ pub(crate) fn operation(verb: &Verb) -> Option<Operation> {
             Operation::OwnTokens
         }
         Verb::Whoami => Operation::WhoAmI,
+        Verb::Approval(ApprovalVerb::List { .. } | ApprovalVerb::Show { .. }) => {
+            Operation::ApprovalRead
+        }
+        Verb::Approval(ApprovalVerb::Grant { .. } | ApprovalVerb::Deny(_)) => {
+            Operation::ApprovalAnswer
+        }
+        Verb::Approval(ApprovalVerb::Delegate { .. }) => Operation::Delegate,
+        Verb::Freeze(FreezeVerb::List) => Operation::FreezeRead,
+        Verb::Freeze(
+            FreezeVerb::Dispatch(_)
+            | FreezeVerb::Push(_)
+            | FreezeVerb::Merge(_)
+            | FreezeVerb::Model { .. }
+            | FreezeVerb::Tool { .. }
+            | FreezeVerb::Repo { .. }
+            | FreezeVerb::All(_),
+        ) => Operation::Freeze,
+        Verb::Thaw(_) => Operation::Thaw,
+        Verb::BreakGlass(BreakGlassVerb::List) => Operation::BreakGlassRead,
+        Verb::BreakGlass(
+            BreakGlassVerb::Declare { .. }
+            | BreakGlassVerb::Confirm { .. }
+            | BreakGlassVerb::End { .. },
+        ) => Operation::BreakGlass,
     })
 }

@@ -23,6 +23,9 @@ use crate::platform::Platform;
 use crate::terminal;
 use crate::web::{BrowserSessions, LiveTraces};
 
+/// How often requests for approval are looked at.
+const TEND: Duration = Duration::from_secs(5);
+
 /// How long open requests are waited for at the end.
 const LAST_CALL: Duration = Duration::from_secs(10);
 
@@ -74,6 +77,7 @@ pub(crate) async fn run(common: &Common, arguments: &ServeArguments) -> Result<D
         engine_parts.store.clone(),
         stop.clone(),
     ));
+    parts.spawn(tend(platform.engine.clone(), stop.clone()));
     let ended = stop.clone();
     parts.spawn(async move {
         wait_for_signal().await;
@@ -177,6 +181,19 @@ async fn work(engine: Engine, mut tasks: mpsc::UnboundedReceiver<TaskId>, stop: 
     }
     // What runs is cut off here as by a crash, and taken up again at the next start.
     running.shutdown().await;
+}
+
+/// Lets requests for approval lapse, and asks further people, when it is time.
+async fn tend(engine: Engine, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(error) = engine.tend_approvals().await {
+            tracing::error!(code = %error.code(), %error, "requests for approval can't be tended");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(TEND) => {}
+        }
+    }
 }
 
 async fn follow(engine: Engine, id: TaskId) -> TaskId {

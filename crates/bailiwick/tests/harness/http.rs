@@ -162,6 +162,11 @@ impl Events {
                 if kind == name {
                     return events;
                 }
+                // Nothing of a task comes after these by itself: better to fail than to wait.
+                assert!(
+                    !["task_ended", "human_asked"].contains(&kind.as_str()),
+                    "`{kind}` came before `{name}`: {events:?}"
+                );
             }
         }
     }
