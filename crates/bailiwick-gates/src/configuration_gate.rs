@@ -79,8 +79,7 @@ impl ContentGate for ConfigurationGate {
                 return Inspected { doubts: vec![error], ..Inspected::default() };
             }
         };
-        let mut inspected =
-            input.new_hits(|pair| kind_of(&pair.path).is_some(), |path, bytes| scan(path, bytes));
+        let mut inspected = input.new_hits(|pair| kind_of(&pair.path).is_some(), scan);
         for pair in &input.change.pairs {
             let kinds = [kind_of(&pair.path), pair.old_path.as_deref().and_then(kind_of)];
             if let Some(kind) = kinds.into_iter().flatten().next() {

@@ -287,7 +287,7 @@ fn in_window<'a>(
             continue;
         }
         let group = match rule.group {
-            0 => captures.iter().skip(1).flatten().next().or(captures.get(0)),
+            0 => captures.iter().skip(1).flatten().next().or_else(|| captures.get(0)),
             group => captures.get(group),
         };
         if let Some(secret) = group.filter(|secret| !secret.is_empty()) {

@@ -111,7 +111,7 @@ pub(super) fn workflow(path: &str, text: &str) -> Vec<Hit> {
             script = Some(line.len() - item.len());
         }
         let mut add = |rule: &'static str, message: String| {
-            hits.push(Hit::at(rule, path, number, line, message))
+            hits.push(Hit::at(rule, path, number, line, message));
         };
         let name = item.trim_end_matches(':').trim_matches(['"', '\'']);
         if matches!(name, "pull_request_target" | "workflow_run")
@@ -188,7 +188,7 @@ pub(super) fn image(path: &str, text: &str) -> Vec<Hit> {
             continue;
         }
         let mut add = |rule: &'static str, message: String| {
-            hits.push(Hit::at(rule, path, number, line, message))
+            hits.push(Hit::at(rule, path, number, line, message));
         };
         let mut words = code.split_whitespace();
         let verb = words.next().unwrap_or_default().to_lowercase();

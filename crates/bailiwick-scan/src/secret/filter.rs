@@ -26,7 +26,8 @@ pub(super) fn passes(filter: Filter, precision: Precision, found: &Found<'_>) ->
         Filter::Base64Pair => super::encoded::decode_any(value).is_some_and(|decoded| {
             // the name may be any word; the password is what counts
             let text = String::from_utf8_lossy(&decoded);
-            let password = text.split_once(':').map_or(text.as_ref(), |(_, password)| password);
+            let password =
+                text.split_once(':').map_or_else(|| text.as_ref(), |(_, password)| password);
             decoded.len() >= 12 && !is_placeholder(password)
         }),
     }
