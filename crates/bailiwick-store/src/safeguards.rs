@@ -253,9 +253,10 @@ impl Safeguards for Store {
 
 fn said_no(state: &ApprovalState) -> Denial {
     let answer = state.answers.iter().find(|answer| answer.verdict == ApprovalVerdict::Deny);
-    let (by, note) = answer.map_or(("somebody".to_owned(), ""), |answer| {
-        (answer.by.to_string(), answer.note.as_str())
-    });
+    let (by, note) = answer.map_or_else(
+        || ("somebody".to_owned(), ""),
+        |answer| (answer.by.to_string(), answer.note.as_str()),
+    );
     let note = if note.is_empty() { String::new() } else { format!(": {note}") };
     Denial {
         code: "approval.denied".to_owned(),
