@@ -124,7 +124,7 @@ impl Engine {
     ) -> Result<EmergencyState, EngineError> {
         let NewEmergency { name, repo, reason, minutes, single_user } = new;
         let seconds = i64::from(minutes).saturating_mul(60);
-        if seconds < 60 || seconds > MAX_EMERGENCY_SECONDS {
+        if !(60..=MAX_EMERGENCY_SECONDS).contains(&seconds) {
             return Err(refuse(
                 "break_glass.bad_time",
                 "an emergency lasts from 1 to 240 minutes".to_owned(),
