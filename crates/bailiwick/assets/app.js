@@ -66,7 +66,7 @@ document.addEventListener("submit", (event) => {
 });
 
 const KEYS = [
-  ["?", "this list"], ["g then h, t, r, p, a", "go to home, tasks, reviews, policy, audit"],
+  ["?", "this list"], ["g then h, t, r, v, p, a", "go to home, tasks, reviews, approvals, policy, audit"],
   ["j, k", "next, previous hunk"], ["n, p", "next, previous file"],
   ["Enter", "the step that made the hunk"], ["c", "comment on the hunk"], ["a", "your decision"],
 ];
@@ -109,7 +109,7 @@ export function isTyping(target) {
 
 let went = 0;
 /** @type {Record<string, string>} */
-const PLACES = { h: "/", t: "/tasks", r: "/changes", p: "/policy", a: "/audit" };
+const PLACES = { h: "/", t: "/tasks", r: "/changes", v: "/approvals", p: "/policy", a: "/audit" };
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;

@@ -21,9 +21,11 @@ mod parts;
 mod trace;
 mod trace_view;
 
+mod approval_page;
 mod audit_page;
 mod change_page;
 mod diff_view;
+mod freeze_part;
 mod highlight;
 mod home;
 mod new_task;
@@ -63,6 +65,11 @@ pub(crate) fn router(shared: &Shared) -> Router<Shared> {
         .route("/changes/{repo}/{number}", get(change_page::show))
         .route("/changes/{repo}/{number}/review", post(change_page::review))
         .route("/changes/{repo}/{number}/merge", post(change_page::merge))
+        .route("/approvals", get(approval_page::list))
+        .route("/approvals/{approval}", get(approval_page::show))
+        .route("/approvals/{approval}/answer", post(approval_page::answer))
+        .route("/freezes", post(freeze_part::freeze))
+        .route("/freezes/{freeze}/thaw", post(freeze_part::thaw))
         .route("/policy", get(policy_page::show))
         .route("/audit", get(audit_page::list))
         .route("/audit/{seq}", get(audit_page::show))

@@ -26,7 +26,8 @@ pub(super) async fn show(
     let (running, mut ended): (Vec<_>, Vec<_>) =
         rest.into_iter().partition(|line| line.standing == "running");
     ended.truncate(10);
-    let nothing = waiting.is_empty() && running.is_empty() && ended.is_empty();
+    let asked = crate::approvals::list(&shared.engine, false);
+    let nothing = asked.is_empty() && waiting.is_empty() && running.is_empty() && ended.is_empty();
     let body = html! {
         h1 { "Home" }
         @if nothing {
@@ -38,7 +39,8 @@ pub(super) async fn show(
         } @else {
             section aria-label="Waits for a person" {
                 h2 { "Waits for a person" }
-                @if waiting.is_empty() { p.quiet { "Nothing waits." } } @else {
+                @if !asked.is_empty() { (super::approval_page::table(&asked)) }
+                @if waiting.is_empty() && asked.is_empty() { p.quiet { "Nothing waits." } } @else {
                     ul {
                         @for line in &waiting {
                             li { a href={"/tasks/" (line.id)} { (shown(&line.title)) } " " (task_page::standing_tag(&line.standing)) " " span.quiet { (line.repo) } }

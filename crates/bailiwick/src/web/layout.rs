@@ -6,10 +6,11 @@ use maud::{DOCTYPE, Markup, html};
 use super::visitor::Visitor;
 
 /// The places in the bar, in order, each for those who may see it.
-const PLACES: [(&str, &str, Operation); 6] = [
+const PLACES: [(&str, &str, Operation); 7] = [
     ("/", "Home", Operation::TaskRead),
     ("/tasks", "Tasks", Operation::TaskRead),
     ("/changes", "Reviews", Operation::ChangeRead),
+    ("/approvals", "Approvals", Operation::ApprovalRead),
     ("/policy", "Policy", Operation::PolicyRead),
     ("/audit", "Audit", Operation::LedgerRead),
     ("/platform", "Platform", Operation::RepoRead),
@@ -88,6 +89,9 @@ pub(crate) fn page(page: &Page, visitor: &Visitor, body: &Markup) -> Markup {
                             button.plain type="submit" { "Sign out" }
                         }
                     }
+                }
+                @if !visitor.frozen().is_empty() {
+                    div.frozen role="status" { "Frozen: " (visitor.frozen().join(", ")) ". " a href="/platform" { "Why, and how to thaw it" } }
                 }
                 main #main .narrow[page.narrow] { (body) }
                 footer {

@@ -21,6 +21,7 @@ pub(super) async fn show(
     let store = &shared.engine.parts().store;
     let problems = store.problems();
     let open = store.open_tasks().await?;
+    let freezes = shared.engine.freezes().await?;
     let body = html! {
         h1 { "Platform" }
         section.panel aria-label="State" {
@@ -35,6 +36,7 @@ pub(super) async fn show(
             }
             @for problem in &problems { p.small { "Entry " (problem.seq) ": " (shown(&problem.reason)) } }
         }
+        (super::freeze_part::section(&freezes, &visitor))
         section.panel aria-label="Repositories" {
             h2 { "Repositories" }
             @if repositories.is_empty() { p.quiet { "None yet: " code { "bailiwick repo import PATH" } } } @else {

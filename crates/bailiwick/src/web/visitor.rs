@@ -25,6 +25,7 @@ pub(crate) struct Visitor {
     pub(crate) person: Person,
     /// The same with roles and groups, as the API knows them.
     caller: Caller,
+    frozen: Vec<String>,
     /// What a form has to carry, so that no other site can send it.
     csrf: String,
 }
@@ -33,6 +34,16 @@ impl Visitor {
     /// The hidden field of every form.
     pub(crate) fn csrf_field(&self) -> Markup {
         html! { input type="hidden" name="csrf" value=(self.csrf); }
+    }
+
+    /// Who they are to the platform.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// What is frozen, in words: every page says so.
+    pub(crate) fn frozen(&self) -> &[String] {
+        &self.frozen
     }
 
     /// Whether their roles and scopes allow something: what is not allowed is not offered.
@@ -138,7 +149,11 @@ pub(crate) async fn recognise(
                 return response;
             }
             fresh = known.fresh;
-            let visitor = Visitor { person: caller.person.clone(), caller, csrf: known.csrf };
+            let frozen = store.people(|people| {
+                people.freezes.in_force.values().map(|freeze| freeze.frozen.to_string()).collect()
+            });
+            let visitor =
+                Visitor { person: caller.person.clone(), caller, frozen, csrf: known.csrf };
             request.extensions_mut().insert(visitor);
         }
     }
@@ -171,6 +186,11 @@ const PAGES: &[(&str, &str, Operation)] = &[
     ("GET", "/changes/{repo}/{number}", Operation::ChangeRead),
     ("POST", "/changes/{repo}/{number}/review", Operation::ChangeReview),
     ("POST", "/changes/{repo}/{number}/merge", Operation::ChangeMerge),
+    ("GET", "/approvals", Operation::ApprovalRead),
+    ("GET", "/approvals/{approval}", Operation::ApprovalRead),
+    ("POST", "/approvals/{approval}/answer", Operation::ApprovalAnswer),
+    ("POST", "/freezes", Operation::Freeze),
+    ("POST", "/freezes/{freeze}/thaw", Operation::Thaw),
     ("GET", "/policy", Operation::PolicyRead),
     ("GET", "/audit", Operation::LedgerRead),
     ("GET", "/audit/{seq}", Operation::LedgerRead),

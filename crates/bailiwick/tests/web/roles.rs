@@ -9,7 +9,7 @@ const ALL: [&str; 6] =
     ["operator", "policy_author", "reviewer", "approver", "requester", "auditor"];
 
 /// A page, how it is asked for, and who may: written here anew, not taken from the program.
-const PAGES: [(&str, &str, &[&str]); 18] = [
+const PAGES: [(&str, &str, &[&str]); 23] = [
     ("GET", "/", &ALL),
     ("GET", "/tasks", &ALL),
     ("GET", "/tasks/new", &["operator", "requester"]),
@@ -23,6 +23,11 @@ const PAGES: [(&str, &str, &[&str]); 18] = [
     ("GET", "/changes/shop/1", &ALL),
     ("POST", "/changes/shop/1/review", &["reviewer", "approver"]),
     ("POST", "/changes/shop/1/merge", &["operator", "reviewer", "approver"]),
+    ("GET", "/approvals", &ALL),
+    ("GET", "/approvals/x", &ALL),
+    ("POST", "/approvals/x/answer", &["approver"]),
+    ("POST", "/freezes", &["operator", "policy_author", "approver"]),
+    ("POST", "/freezes/x/thaw", &["operator", "approver"]),
     ("GET", "/policy", &ALL),
     ("GET", "/audit", &["operator", "policy_author", "auditor"]),
     ("GET", "/audit/0", &["operator", "policy_author", "auditor"]),

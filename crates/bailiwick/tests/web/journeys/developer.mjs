@@ -66,7 +66,7 @@ ensure("the proof holds in the browser", (await page.locator("ledger-proof .note
 await accessible(page, "entry");
 
 for (const [name, path] of [["home", "/"], ["tasks", "/tasks"], ["tasks-none", "/tasks?q=nothing-like-that"],
-  ["reviews", "/changes"], ["policy", "/policy"], ["platform", "/platform"], ["not-found", "/audit/999999"]]) {
+  ["reviews", "/changes"], ["approvals", "/approvals"], ["policy", "/policy"], ["platform", "/platform"], ["not-found", "/audit/999999"]]) {
   await page.goto(base + path);
   await accessible(page, name);
   const levels = await page.locator("h1, h2, h3").evaluateAll((all) => all.map((one) => Number(one.tagName[1])));
