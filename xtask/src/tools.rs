@@ -25,7 +25,32 @@ pub(crate) fn prepare() -> Vec<(String, String)> {
             say(&format!("SKIPPED: the tests in a real browser: {error:#}"));
         }
     }
+    match bill_reader() {
+        Ok(python) => variables.push(("BAILIWICK_SBOM_PYTHON".to_owned(), python)),
+        Err(error) => {
+            say(&format!("SKIPPED: bills of materials against their schema: {error:#}"));
+        }
+    }
     variables
+}
+
+/// The reference library of the form of bills of materials.
+const BILL_PACKAGE: &str = "cyclonedx-python-lib[json-validation]==11.5.0";
+
+/// A Python that has it.
+fn bill_reader() -> Result<String> {
+    let tools = folder("sbom")?;
+    let (marker, python) = (tools.join("installed"), tools.join("bin/python"));
+    if !std::fs::read_to_string(&marker).is_ok_and(|installed| installed == BILL_PACKAGE) {
+        let venv = || quiet(Command::new("python3").args(["-m", "venv"]).arg(&tools));
+        if venv().is_err() {
+            apt(&["python3-venv"])?;
+            venv()?;
+        }
+        quiet(Command::new(&python).args(["-m", "pip", "install", "-q", BILL_PACKAGE]))?;
+        std::fs::write(marker, BILL_PACKAGE)?;
+    }
+    Ok(python.display().to_string())
 }
 
 /// The folder with the browser's driver, and the browser.
