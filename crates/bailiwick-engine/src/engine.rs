@@ -34,6 +34,8 @@ struct Inner {
     people: RwLock<()>,
     /// Held from looking at what people said to recording what is said to it.
     words: tokio::sync::Mutex<()>,
+    /// Held from the last look at a base branch to the merge into it.
+    merging: tokio::sync::Mutex<()>,
     slots: Semaphore,
 }
 
@@ -62,9 +64,15 @@ impl Engine {
                 freed: Notify::new(),
                 people: RwLock::new(()),
                 words: tokio::sync::Mutex::new(()),
+                merging: tokio::sync::Mutex::new(()),
                 slots,
             }),
         }
+    }
+
+    /// One merge at a time, so that no base moves between the last look at it and the merge.
+    pub(crate) async fn merging(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.inner.merging.lock().await
     }
 
     /// The parts.

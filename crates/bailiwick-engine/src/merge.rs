@@ -34,6 +34,7 @@ impl Engine {
             .await?
             .map_err(|error| EngineError::machine("reading the change", &error))?
             .files;
+        let turn = self.merging().await;
         // A crash may have come between the merge and its record.
         let merged = match forge.merged_commit(&task.repo, change.number).await? {
             Some(commit) => commit,
@@ -98,6 +99,7 @@ impl Engine {
                 }
             }
         };
+        drop(turn);
         let (_, now) = self.subtask(id, key).await?;
         let mut facts = vec![Fact::Merged {
             task: id,
