@@ -3,6 +3,7 @@
 use bailiwick_model::id::{IdError, RepoName, TaskId};
 use bailiwick_model::outcome::EffectError;
 use bailiwick_model::task::TaskTextError;
+pub(crate) use bailiwick_warden::chain;
 use bailiwick_warden::{ActError, JournalError};
 
 /// Why the engine could not do what it was asked.
@@ -204,19 +205,4 @@ impl From<bailiwick_store::StoreError> for EngineError {
     fn from(error: bailiwick_store::StoreError) -> Self {
         Self::Store { message: chain(&error) }
     }
-}
-
-/// An error with its causes, each once.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -18,4 +18,4 @@ pub use port::{
     BudgetBook, BudgetExceeded, Claim, Journal, JournalError, Reservation, SafeguardError,
     Safeguards, Standing, Stopped,
 };
-pub use warden::{ActError, Warden};
+pub use warden::{ActError, Warden, chain};

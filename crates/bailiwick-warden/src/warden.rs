@@ -230,3 +230,18 @@ impl Warden {
         result.map_err(ActError::Effect)
     }
 }
+
+/// An error with its causes, each once: what a person needs to see of it.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -46,7 +46,7 @@ where
         let done = self.warden.perform(&self.subject, &self.context, command, &self.effect).await;
         let done = done.map_err(|error| CommandRefusal {
             code: error.code(),
-            reason: error.to_string(),
+            reason: bailiwick_warden::chain(&error),
             hint: error.hint(),
         })?;
         // what is judged is what stands in the ledger
