@@ -3,7 +3,7 @@
 //!
 //! Three ways to find one, each written down as data in `rules/`: patterns of code ([ast-grep]),
 //! calls and assignments with certain arguments, and flows from what a user sends to where it does
-//! harm. The last two run the program over what is known of its values ([`eval`]): constants are
+//! harm. The last two run the program over what is known of its values (`eval`): constants are
 //! folded, dead branches left out, functions of the same file (and of files that the caller hands
 //! in) followed. Of types it knows only what is written down; what it can't know it lets pass
 //! taint through.
