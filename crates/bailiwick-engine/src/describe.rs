@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use bailiwick_model::evidence::{Evidence, Finding, GateState, Level, RiskBand};
 use bailiwick_model::task::{ApproverMode, Task};
+use bailiwick_model::text::is_hidden;
 use bailiwick_model::workflow::SubtaskState;
 
 /// Makes text safe inside a line of Markdown.
@@ -19,7 +20,7 @@ fn inline(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            c if c.is_control() => {}
+            c if is_hidden(c) => {}
             c => out.push(c),
         }
     }

@@ -7,6 +7,7 @@ use bailiwick_model::event::{Candidate, Fact, Stage, StageEnd};
 use bailiwick_model::id::{Oid, SubtaskKey, TaskId};
 use bailiwick_model::subject::Role;
 use bailiwick_model::task::Task;
+use bailiwick_model::text::is_hidden;
 use bailiwick_model::workflow::{Prepared, SubtaskState};
 use bailiwick_sandbox::{Access, NetworkRule};
 use jiff::Timestamp;
@@ -135,11 +136,16 @@ fn start_of(subtask: &SubtaskState, prepared: &Prepared) -> Oid {
     }
 }
 
+/// A subtask's title, which an agent wrote, as a line in which everything shows.
+pub(crate) fn title(subtask: &SubtaskState) -> String {
+    let shown = subtask.subtask.title.chars().filter(|c| *c != '\n' && !is_hidden(*c));
+    shown.take(100).collect()
+}
+
+/// The agent's words without what a reader would not see: they become a commit's message.
 fn message(subtask: &SubtaskState, summary: &str) -> String {
-    let title: String =
-        subtask.subtask.title.chars().filter(|c| !c.is_control()).take(100).collect();
-    let body: String =
-        summary.chars().filter(|c| !c.is_control() || *c == '\n').take(4_000).collect();
+    let title = title(subtask);
+    let body: String = summary.chars().filter(|c| !is_hidden(*c)).take(4_000).collect();
     format!("{title}\n\n{}\n", body.trim())
 }
 

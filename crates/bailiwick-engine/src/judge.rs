@@ -77,7 +77,7 @@ impl Engine {
                 )]);
             }
         };
-        let change = change.with_text("the subtask's title", &subtask.subtask.title);
+        let change = change.with_text("subtask's title", &crate::implement::title(subtask));
         let content = content_gates(&self.settings().gate_sources);
         if let Err(reason) = check_settings(&rules.gates, &content) {
             return Ok(vec![unusable_settings(&reason)]);

@@ -48,7 +48,7 @@ impl Engine {
             head: branch.clone(),
             head_commit: candidate.commit.clone(),
             base: candidate.base_branch.clone(),
-            title: subtask.subtask.title.clone(),
+            title: crate::implement::title(&subtask),
             body: Payload::from(describe::body(task, &subtask, &self.settings().ledger_name)),
             author: task.requester.clone(),
             checks: subtask

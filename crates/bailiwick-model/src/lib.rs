@@ -21,6 +21,7 @@ pub mod plan;
 pub mod steering;
 pub mod subject;
 pub mod task;
+pub mod text;
 pub mod verdict;
 pub mod workflow;
 

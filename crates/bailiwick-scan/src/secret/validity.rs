@@ -87,7 +87,10 @@ fn is_pem(block: &str) -> bool {
         .filter(|line| !line.contains(':'))
         .map(|line| line.strip_prefix('n').filter(|_| block.contains("\\n")).unwrap_or(line))
         .collect();
-    STANDARD_NO_PAD.decode(lines.trim_end_matches('=')).is_ok_and(|bytes| bytes.len() >= 32)
+    // A key that was cut off, or spoilt by a character, is still most of a key.
+    let body = lines.trim_end_matches('=');
+    let whole = body.get(..body.len() - body.len() % 4).unwrap_or_default();
+    STANDARD_NO_PAD.decode(whole).is_ok_and(|bytes| bytes.len() >= 32)
 }
 
 /// Whether a token is the one that every introduction to web tokens shows.
@@ -124,6 +127,21 @@ mod tests {
         let bad = good.replace("aB3", "aB4");
         assert_eq!(check(Some(Check::Base62Crc32), bad.as_bytes()), Validity::Broken);
         assert_eq!(check(None, good.as_bytes()), Validity::Unknown);
+    }
+
+    #[test]
+    fn a_key_that_was_cut_off_is_a_key() {
+        let block =
+            |body: &str| format!("-----BEGIN {0}-----\n{body}\n-----END {0}-----", "PRIVATE KEY");
+        for (length, valid) in [(64, true), (65, true), (66, true), (67, true), (20, false)] {
+            let expected = if valid { Validity::Holds } else { Validity::Broken };
+            let body = "a1B2c3D4".repeat(9).chars().take(length).collect::<String>();
+            assert_eq!(check(Some(Check::Pem), block(&body).as_bytes()), expected, "{length}");
+        }
+        assert_eq!(
+            check(Some(Check::Pem), block("(your key here, please)").as_bytes()),
+            Validity::Broken
+        );
     }
 
     #[test]

@@ -5,19 +5,11 @@
 //! (CVE-2021-42574). They are shown by name. Nothing is ever made a link or an image, so that
 //! reading a page sends nothing anywhere.
 
+use bailiwick_model::text::is_hidden;
 use maud::{Markup, html};
 
 /// The most that a page shows of one text, in bytes; the rest is a download away.
 pub(crate) const SHOWN_BYTES: usize = 16 * 1024;
-
-/// Whether a character is shown by its name and not as itself.
-fn is_hidden(c: char) -> bool {
-    matches!(c,
-        '\u{0}'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}'
-        | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{fe00}'..='\u{fe0e}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e0fff}')
-}
 
 fn name_of(c: char) -> String {
     match c {
