@@ -1,19 +1,25 @@
 //! Watching how much of the disk a run takes.
 //!
 //! There is no quota that an ordinary directory could be given, so the launcher looks: often and
-//! cheaply at the free space of the file system, and closely only when that fell by more than the
-//! limit. Looking closely sums up what lies in the watched directories and was changed during the
-//! run (by change time, which nothing inside can set), and what its processes hold open without a
-//! name. Both sums have to be over the limit: others use the same file system, and an old large
-//! file may have been touched.
+//! cheaply at the free space of the file system, and closely when that fell by more than the limit.
+//! Looking closely sums up what lies in the watched directories and was changed during the run (by
+//! change time, which nothing inside can set), and what its processes hold open without a name.
+//!
+//! Others use the same file system, and what they free hides what the run takes. So the fall is
+//! counted from the most that was ever free, and from time to time the launcher looks closely
+//! whatever is free, more rarely the longer a look takes.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long between two looks at the free space.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
+/// How long at least between two close looks that the free space gives no reason for.
+const CLOSE_INTERVAL: Duration = Duration::from_secs(1);
+/// Such looks take at most one part in this of the time.
+const CLOSE_SHARE: u32 = 50;
 /// Blocks of `st_blocks` have this size, whatever the file system.
 const BLOCK: u64 = 512;
 
@@ -23,7 +29,8 @@ pub(crate) struct DiskWatch {
     directories: Vec<PathBuf>,
     limit: u64,
     since: SystemTime,
-    free: u64,
+    most_free: u64,
+    next_close: Instant,
 }
 
 impl DiskWatch {
@@ -32,20 +39,45 @@ impl DiskWatch {
         let free = free(&directories);
         // A file system's clock can be one tick behind.
         let since = SystemTime::now().checked_sub(Duration::from_millis(20));
-        Self { directories, limit, since: since.unwrap_or(SystemTime::UNIX_EPOCH), free }
+        Self {
+            directories,
+            limit,
+            since: since.unwrap_or(SystemTime::UNIX_EPOCH),
+            most_free: free,
+            next_close: Instant::now() + CLOSE_INTERVAL,
+        }
     }
 
     /// Whether the run took more than its limit. `processes` are those of its cage.
-    pub(crate) fn is_over(&self, processes: impl FnOnce() -> Vec<u32>) -> bool {
-        if self.free.saturating_sub(free(&self.directories)) <= self.limit {
+    pub(crate) fn is_over(&mut self, processes: impl FnOnce() -> Vec<u32>) -> bool {
+        let now = Instant::now();
+        if !self.fell() && now < self.next_close {
             return false;
         }
-        let named: u64 = self
-            .directories
+        let named = self.named();
+        let over =
+            named > self.limit || named.saturating_add(self.nameless(&processes())) > self.limit;
+        self.next_close = now + CLOSE_INTERVAL.max(now.elapsed() * CLOSE_SHARE);
+        over
+    }
+
+    /// Whether the run left more than its limit behind, after its last process has ended.
+    pub(crate) fn left_too_much(&mut self) -> bool {
+        self.fell() && self.named() > self.limit
+    }
+
+    /// Whether the free space fell by more than the limit.
+    fn fell(&mut self) -> bool {
+        let free = free(&self.directories);
+        self.most_free = self.most_free.max(free);
+        self.most_free.saturating_sub(free) > self.limit
+    }
+
+    fn named(&self) -> u64 {
+        self.directories
             .iter()
             .map(|directory| self.changed(directory))
-            .fold(0, u64::saturating_add);
-        named > self.limit || named.saturating_add(self.nameless(&processes())) > self.limit
+            .fold(0, u64::saturating_add)
     }
 
     fn changed(&self, directory: &Path) -> u64 {
@@ -144,5 +176,20 @@ mod tests {
         assert_eq!(watch.changed(directory.path()), 0);
         assert!(watch.nameless(&[std::process::id()]) >= 1 << 20);
         drop(held);
+    }
+
+    #[test]
+    fn what_others_free_hides_nothing_for_long() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut watch = DiskWatch::new(vec![directory.path().to_owned()], 1 << 20);
+        watch.since = SystemTime::UNIX_EPOCH;
+        fs::write(directory.path().join("new"), vec![1u8; 2 << 20]).unwrap();
+        // As after somebody freed more than was written.
+        watch.most_free = 0;
+        assert!(!watch.is_over(Vec::new));
+        watch.next_close = Instant::now();
+        assert!(watch.is_over(Vec::new));
+        watch.most_free = u64::MAX;
+        assert!(watch.left_too_much());
     }
 }

@@ -77,6 +77,13 @@ pub(crate) fn supervise(
     }
     let status = reap(&started)?;
     watched?;
+    // What was written faster than anybody looked.
+    if spec.cage.has(Guard::WatchedLimits)
+        && watch.killed_for.is_none()
+        && watch.disk.left_too_much()
+    {
+        watch.killed_for = Some(Ended::Limit { limit: Limit::Disk });
+    }
     let duration = started_at.elapsed();
     for (file, stream) in [(&started.stdout, 0), (&started.stderr, 1), (&started.report, 2)] {
         while watch.pump(file, stream)? == Pumped::Some {}

@@ -556,6 +556,8 @@ fn attack(words: &[&str]) -> Answer {
                 file.write_all(&block)?;
                 std::thread::sleep(Duration::from_millis(3));
             }
+            // Held, so that the launcher, which looks from time to time, has the time to look.
+            std::thread::sleep(Duration::from_secs(5));
             done("grown")
         }
         ["many-files", directory, count] => {
