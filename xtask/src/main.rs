@@ -4,6 +4,7 @@
 mod corpus;
 mod fuzz;
 mod metadata;
+mod outcome;
 mod tidy;
 mod tools;
 mod verbs;

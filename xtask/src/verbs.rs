@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{tidy, tools};
+use crate::{outcome, tidy, tools};
 
 #[expect(clippy::print_stderr, reason = "a development tool speaks on standard error")]
 pub(crate) fn say(line: &str) {
@@ -139,7 +139,9 @@ fn listing_skips(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()>
     let path = log.to_string_lossy().into_owned();
     let environment: Vec<(&str, &str)> =
         environment.iter().copied().chain([("BAILIWICK_SKIP_LOG", path.as_str())]).collect();
-    let result = cargo(arguments, &environment);
+    say(&format!("+ cargo {}", arguments.join(" ")));
+    let mut command = Command::new(env!("CARGO"));
+    let (status, failures) = outcome::watched(command.args(arguments).envs(environment))?;
     let skipped = std::fs::read_to_string(&log).unwrap_or_default();
     if log.exists() {
         std::fs::remove_file(&log).context("cannot remove the list of skipped tests")?;
@@ -148,7 +150,14 @@ fn listing_skips(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()>
     for line in skipped.lines() {
         say(line);
     }
-    result
+    if status.success() {
+        return Ok(());
+    }
+    say("what failed, once more:");
+    for line in failures.told() {
+        say(line);
+    }
+    bail!("`cargo {}` failed: {status}", arguments.join(" "));
 }
 
 /// Measures a gate on a labelled corpus, which is never part of this repository. Without it the run
