@@ -42,4 +42,4 @@ pub use freezes::NewEmergency;
 pub use human::Answer;
 pub use intake::NewTask;
 pub use parts::{Escalation, Parts, Settings};
-pub use view::{ChangeView, FileView, HunkView, LineView, StepNote};
+pub use view::{ChangeView, FileView, HunkView, LineView, ReviewNote, StepNote};

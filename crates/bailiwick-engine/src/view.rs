@@ -2,11 +2,13 @@
 //! it, hunks made by commands included.
 
 use bailiwick_forge::{AttributedFile, Forge as _, Origin};
+use bailiwick_model::Timestamp;
+use bailiwick_model::action::ReviewVerdict;
 use bailiwick_model::event::{Event, Fact, Step};
 use bailiwick_model::evidence::{GateReport, RiskReport};
 use bailiwick_model::id::{BranchName, Oid, Person, RepoName, SessionId, TaskId};
 use bailiwick_model::subject::Role;
-use bailiwick_model::workflow::{Approval, SubtaskState};
+use bailiwick_model::workflow::{Approval, SubtaskState, TaskState};
 use bailiwick_store::Query;
 use serde::{Deserialize, Serialize};
 
@@ -48,10 +50,31 @@ pub struct ChangeView {
     pub risk: Option<RiskReport>,
     /// Approvals of this commit.
     pub approvals: Vec<Approval>,
+    /// What people said of it, of earlier commits too, the earliest first.
+    pub reviews: Vec<ReviewNote>,
     /// The steps that made it.
     pub steps: Vec<StepNote>,
     /// The files that differ.
     pub files: Vec<FileView>,
+}
+
+/// A person's review.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReviewNote {
+    /// Who.
+    pub reviewer: Person,
+    /// When.
+    pub at: Timestamp,
+    /// The commit that was shown.
+    pub head: Oid,
+    /// What they said.
+    pub verdict: ReviewVerdict,
+    /// In their words; may be empty.
+    pub body: String,
+    /// Whether the approver is simulated.
+    pub simulated: bool,
+    /// Its entry in the ledger.
+    pub entry: u64,
 }
 
 /// One step of an implementor, as far as a reviewer needs it.
@@ -143,9 +166,41 @@ impl Engine {
             gates: subtask.gates.clone(),
             risk: subtask.risk.clone(),
             approvals: subtask.approvals.clone(),
+            reviews: self.reviews(&state, number).await?,
             steps: notes,
             files: files.iter().map(file_view).collect(),
         })
+    }
+
+    async fn reviews(
+        &self,
+        state: &TaskState,
+        change: u64,
+    ) -> Result<Vec<ReviewNote>, EngineError> {
+        let query = Query { task: Some(state.id()), ..Query::default() }.named(&["reviewed"]);
+        let mut notes = Vec::new();
+        for entry in self.parts().store.entries(query).await? {
+            let Event::Fact(fact) = &entry.event else { continue };
+            let Fact::Reviewed { number, reviewer, head, verdict, body, simulated, .. } =
+                fact.as_ref()
+            else {
+                continue;
+            };
+            if *number != change {
+                continue;
+            }
+            let body = self.parts().store.resolve(body).await?;
+            notes.push(ReviewNote {
+                reviewer: reviewer.clone(),
+                at: entry.at,
+                head: head.clone(),
+                verdict: *verdict,
+                body: String::from_utf8_lossy(body.bytes().unwrap_or_default()).into_owned(),
+                simulated: *simulated,
+                entry: entry.seq,
+            });
+        }
+        Ok(notes)
     }
 
     /// The trees after each step of the implementor's runs, in order, and where the first started.

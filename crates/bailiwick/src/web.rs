@@ -9,6 +9,7 @@
 //! Suggested reading order: [`visitor`] (who looks), [`trace`] (the fold), then the pages.
 
 mod assets;
+mod extract;
 mod failure;
 mod layout;
 mod sessions;

@@ -1,6 +1,6 @@
 //! Approvals: exactly what would happen, who may answer, once or for how long, and what it means.
 
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::State;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use bailiwick_engine::EngineError;
 use bailiwick_model::approval::{ApprovalStatus, ApprovalUse, ApprovalVerdict};
@@ -10,6 +10,7 @@ use bailiwick_model::payload::Digest;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::extract::{Form, Path, Query};
 use super::failure::Failure;
 use super::layout::{self, Page};
 use super::text::{log, shown, time};

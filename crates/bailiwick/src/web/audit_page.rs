@@ -1,13 +1,14 @@
 //! The ledger: a query, an entry, and its proof, which the reader's own browser checks.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Html;
 use bailiwick_model::event::{Entry, Event};
 use bailiwick_model::verdict::Verdict;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::extract::{Path, Query};
 use super::failure::Failure;
 use super::layout::{self, Page};
 use super::text::{log, shown, time};

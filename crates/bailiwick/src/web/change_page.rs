@@ -1,6 +1,6 @@
 //! Pull requests: the list, and one with the agent's trace beside the difference.
 
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::State;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use bailiwick_engine::{ChangeView, FileView};
 use bailiwick_model::action::{MergeMethod, ReviewVerdict};
@@ -11,9 +11,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::diff_view::{self, Layout, Moved};
+use super::extract::{Form, Path, Query};
 use super::failure::Failure;
 use super::layout::{self, Page};
-use super::text::{duration, shown};
+use super::text::{self, duration, shown, time};
 use super::trace_view::{self, gate_tag};
 use super::visitor::Visitor;
 use crate::api::{Shared, repo_name};
@@ -273,6 +274,15 @@ fn gate_part(view: &ChangeView, gate: &GateReport) -> Markup {
 
 fn approvals(view: &ChangeView) -> Markup {
     html! {
+        @for review in view.reviews.iter().filter(|review| !review.body.is_empty()) {
+            div.note {
+                p.small {
+                    strong { (review.reviewer) } " " (trace_view::review_word(review.verdict)) " at " code { (short(&review.head)) } ", " (time(review.at))
+                    @if review.head != view.head { " " span.tag { "an earlier commit" } }
+                }
+                (text::log(&review.body))
+            }
+        }
         @for approval in &view.approvals {
             div.note.good { p { "Approved by " strong { (approval.reviewer) } " at " code { (short(&approval.head)) } @if approval.simulated { " (simulated: nobody was asked)" } } }
         }

@@ -1,6 +1,6 @@
 //! The kill switch: what is frozen, freezing, and thawing by a second person.
 
-use axum::extract::{Form, Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use bailiwick_engine::EngineError;
 use bailiwick_model::freeze::{Freeze, Frozen};
@@ -9,6 +9,7 @@ use bailiwick_model::identity::Operation;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::extract::{Form, Path};
 use super::failure::Failure;
 use super::text::{shown, time};
 use super::visitor::Visitor;

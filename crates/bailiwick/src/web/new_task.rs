@@ -1,6 +1,6 @@
 //! Giving a task: what the policy and the budget allow is shown before the button is pressed.
 
-use axum::extract::{Form, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use bailiwick_model::id::RepoName;
@@ -8,6 +8,7 @@ use bailiwick_model::task::{ApproverMode, MicroUsd, Source};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::extract::{Form, Query};
 use super::failure::Failure;
 use super::layout::{self, Page};
 use super::text::shown;

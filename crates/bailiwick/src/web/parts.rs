@@ -1,10 +1,11 @@
 //! A step whole: beside a difference, inside a timeline, or as a page of its own.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Html;
 use maud::{Markup, html};
 
+use super::extract::Path;
 use super::failure::Failure;
 use super::layout::{self, Page};
 use super::trace::{Trace, What};

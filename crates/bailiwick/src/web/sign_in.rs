@@ -1,12 +1,13 @@
 //! Signing in with a one-time link, and out.
 
-use axum::extract::{Form, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use bailiwick_model::Timestamp;
 use maud::html;
 use serde::Deserialize;
 
+use super::extract::{Form, Query};
 use super::failure::Failure;
 use super::layout;
 use super::visitor::{self, Visitor};

@@ -1,6 +1,6 @@
 //! Tasks: the list, one with its live timeline, and what a person can do to it.
 
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::State;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use bailiwick_model::event::Stage;
 use bailiwick_model::identity::Operation;
@@ -8,6 +8,7 @@ use bailiwick_model::workflow::{StageState, TaskState};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::extract::{Form, Path, Query};
 use super::failure::Failure;
 use super::layout::{self, Page};
 use super::text::{duration, shown, time};

@@ -23,7 +23,13 @@ const SAID_BYTES: usize = 1_500;
 /// An item of the timeline. The text of a model's reply is read from the store when it is long.
 pub(crate) async fn item(store: &Store, item: &Item) -> Markup {
     match &item.what {
-        What::Fact(fact) => fact_item(item, fact),
+        What::Fact(fact) => {
+            let remarks = match fact.as_ref() {
+                Fact::Reviewed { body, .. } => resolved(store, Some(body)).await,
+                _ => None,
+            };
+            fact_item(item, fact, remarks.as_deref())
+        }
         What::Step(step) => step_item(item, step, &said(store, step).await),
         What::Act(call) => html! {
             li #{"e" (item.seq)} .refused[call.is_refused()] {
@@ -216,7 +222,7 @@ impl Look {
     }
 }
 
-fn fact_item(item: &Item, fact: &Fact) -> Markup {
+fn fact_item(item: &Item, fact: &Fact, remarks: Option<&str>) -> Markup {
     let look = look(fact);
     html! {
         li #{"e" (item.seq)} class=(look.tone) {
@@ -226,6 +232,7 @@ fn fact_item(item: &Item, fact: &Fact) -> Markup {
                 (time(item.at)) (entry_link(item.seq))
             }
             (look.body)
+            @if let Some(remarks) = remarks.filter(|remarks| !remarks.is_empty()) { (log(remarks)) }
         }
     }
 }
@@ -295,13 +302,8 @@ fn look(fact: &Fact) -> Look {
             "Pull request " a href={"/changes/" (repo) "/" (number)} { (repo) " #" (number) } " at " code { (short(head)) }
         })
         .tone("good"),
-        Fact::Reviewed { reviewer, verdict, simulated, body, .. } => Look::plain(html! {
+        Fact::Reviewed { reviewer, verdict, simulated, .. } => Look::plain(html! {
             (reviewer) " " (review_word(*verdict)) @if *simulated { " (simulated: nobody was asked)" }
-        })
-        .body(html! {
-            @if let Some(text) = body.bytes().and_then(|bytes| std::str::from_utf8(bytes).ok()).filter(|text| !text.is_empty()) {
-                div.say { (shown(text)) }
-            }
         }),
         Fact::BaseMoved { to, void_approvals, .. } => {
             Look::plain(html! { "The base moved to " code { (short(to)) } }).tone("warn").body(html! {
