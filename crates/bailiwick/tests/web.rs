@@ -6,6 +6,7 @@ mod harness;
 #[cfg(test)]
 mod web {
     mod browser;
+    mod hostile;
     mod pages;
     mod roles;
     mod visit;

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::harness::Site;
 
 /// Where the browser's driver was installed.
-fn tools() -> Option<PathBuf> {
+pub(super) fn tools() -> Option<PathBuf> {
     let tools = std::env::var_os("BAILIWICK_WEB_TOOLS").map(PathBuf::from);
     if tools.is_none() {
         eprintln!("SKIPPED: no browser here; `cargo xtask test` installs one");
@@ -17,7 +17,7 @@ fn tools() -> Option<PathBuf> {
 
 /// Runs a journey against a server; it fails with what the browser saw.
 #[track_caller]
-fn journey(name: &str, tools: &Path, arguments: &[&str]) {
+pub(super) fn journey(name: &str, tools: &Path, arguments: &[&str]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/web/journeys").join(name);
     let output = Command::new("node")
         .arg(script)

@@ -83,13 +83,18 @@ pub(super) fn field(page: &str, name: &str) -> String {
 
 /// Gives the site's task by the form, and gives its id.
 pub(super) fn give_task(site: &Site, visit: &Visit<'_>) -> String {
+    give_task_that_says(site, visit, &site.generated.task)
+}
+
+/// Gives a task with a text of its own by the form, and gives its id.
+pub(super) fn give_task_that_says(site: &Site, visit: &Visit<'_>, text: &str) -> String {
     let form = visit.page("/tasks/new");
     let csrf = field(&form, "csrf");
     let answer = visit.post(
         "/tasks/new",
         &[
             ("csrf", csrf.as_str()),
-            ("text", site.generated.task.as_str()),
+            ("text", text),
             ("repo", site.generated.name.as_str()),
             ("budget", "1"),
             ("route", "from-file"),
