@@ -175,15 +175,15 @@ pub async fn run(
     run.turns(start, progress.steps, progress.pending).await
 }
 
-struct Run<'a> {
-    deps: &'a Deps,
-    session: &'a Session,
+pub(crate) struct Run<'a> {
+    pub(crate) deps: &'a Deps,
+    pub(crate) session: &'a Session,
     /// What this run has cost since it was started or taken up, in millionths of a US dollar.
-    spent: AtomicU64,
+    pub(crate) spent: AtomicU64,
 }
 
 impl Run<'_> {
-    async fn start(&self) -> Result<Start, RunError> {
+    pub(crate) async fn start(&self) -> Result<Start, RunError> {
         let session = self.session;
         let tree = match (&session.start_tree, &session.snapshots) {
             (Some(tree), _) => Some(tree.clone()),
@@ -210,7 +210,7 @@ impl Run<'_> {
         Ok(Start { opening, tree, taint })
     }
 
-    async fn restore(&self, start: &Start, steps: &[TakenStep]) -> Result<(), RunError> {
+    pub(crate) async fn restore(&self, start: &Start, steps: &[TakenStep]) -> Result<(), RunError> {
         let tree = steps.last().map_or(&start.tree, |step| &step.tree);
         if let (Some(tree), Some(snapshots)) = (tree, &self.session.snapshots) {
             snapshots.restore(tree).await?;
@@ -230,6 +230,7 @@ impl Run<'_> {
             model: session.model.clone(),
             tier: session.tier().to_owned(),
             instructions: instructions.join("\n\n").into(),
+            program: None,
         };
         let context = Context { taint: start.taint.clone(), denials: 0, ..session.context.clone() };
         let done = self
@@ -426,7 +427,11 @@ impl Run<'_> {
     }
 
     /// Records the end in one piece with what led to it.
-    async fn end(&self, mut facts: Vec<Fact>, end: SessionEnd) -> Result<SessionEnd, RunError> {
+    pub(crate) async fn end(
+        &self,
+        mut facts: Vec<Fact>,
+        end: SessionEnd,
+    ) -> Result<SessionEnd, RunError> {
         facts.push(Fact::SessionEnded {
             task: self.session.task,
             subtask: self.session.subtask.clone(),
@@ -445,7 +450,7 @@ enum Asked {
     End(SessionEnd),
 }
 
-fn told_at_the_start(taint: Taint) -> TaintOrigin {
+pub(crate) fn told_at_the_start(taint: Taint) -> TaintOrigin {
     TaintOrigin { taint, from: "the task".to_owned() }
 }
 
@@ -454,7 +459,7 @@ pub(crate) const FROZEN: &str = "freeze.in_force";
 
 /// A refused or failed action of the loop's own ends the session; a failing ledger does not, since
 /// its end could not be recorded either.
-fn stop_or_fail<E: EffectError>(error: ActError<E>) -> Result<SessionEnd, RunError> {
+pub(crate) fn stop_or_fail<E: EffectError>(error: ActError<E>) -> Result<SessionEnd, RunError> {
     match error {
         ActError::Unrecordable(source) | ActError::OutcomeUnrecorded(source) => {
             Err(RunError::Ledger { source })
@@ -476,6 +481,6 @@ fn encode<T: Serialize + ?Sized>(value: &T) -> Result<String, RunError> {
     canonical_json(&value).map_err(|source| RunError::Encode { source })
 }
 
-fn payload<T: Serialize + ?Sized>(value: &T) -> Result<Payload, RunError> {
+pub(crate) fn payload<T: Serialize + ?Sized>(value: &T) -> Result<Payload, RunError> {
     encode(value).map(Payload::from)
 }

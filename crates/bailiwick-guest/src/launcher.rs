@@ -12,7 +12,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 use crate::cage::{self, Forked, Host, InitPipes};
 use crate::cgroup::Group;
 use crate::reply::{CageError, NotApplied, Reply};
-use crate::spec::{Cage, CageSpec, Guard};
+use crate::spec::{Cage, CageSpec, Guard, Network};
 use crate::supervise::{Supervised, supervise};
 use crate::wire::{read_message, write_message};
 
@@ -125,6 +125,11 @@ fn check(cage: &Cage) -> Result<(), CageError> {
     }
     if !cage.workspace.is_absolute() {
         return refuse("the workspace must be an absolute path");
+    }
+    // On the host's network the port would be the host's.
+    if cage.door.is_some() && (cage.network != Network::None || !cage.has(Guard::NetworkNamespace))
+    {
+        return refuse("only a cage with a network of its own has a door");
     }
     Ok(())
 }

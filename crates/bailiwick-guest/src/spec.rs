@@ -98,6 +98,11 @@ pub struct Cage {
     pub mounts: Vec<Mount>,
     /// The network.
     pub network: Network,
+    /// A port of the cage's own loopback that is listened on from outside: the listening socket is
+    /// made inside and handed out through the launcher's standard input, which is a Unix socket
+    /// then. What connects to the port is served out there; nothing of it runs in here.
+    #[serde(default)]
+    pub door: Option<u16>,
     /// The limits.
     pub limits: Limits,
     /// The user that the payload runs as when the launcher is root; never 0.
@@ -122,6 +127,7 @@ impl Cage {
             scratch: None,
             mounts: Vec::new(),
             network: Network::None,
+            door: None,
             limits,
             uid: payload_id,
             gid: payload_id,

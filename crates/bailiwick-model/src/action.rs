@@ -340,6 +340,24 @@ pub struct AgentStart {
     pub tier: String,
     /// The instructions it starts with.
     pub instructions: Payload,
+    /// The program that it is, which runs wholly inside the cage; none for the built-in loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<AgentProgram>,
+}
+
+/// The program of an agent, as it is started in a cage. Its instructions are its standard input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentProgram {
+    /// Its version.
+    pub version: String,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Variables added to the cage's own; placeholders in place of credentials.
+    pub env: BTreeMap<String, String>,
+    /// The port of the cage's loopback that leads to the gateway, and nowhere else.
+    pub door: u16,
+    /// The most wall-clock time, in milliseconds.
+    pub timeout_ms: u64,
 }
 
 /// Any action, as it is decided and recorded.

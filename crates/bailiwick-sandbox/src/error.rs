@@ -38,6 +38,15 @@ pub enum SandboxError {
     /// Only the recorded set-up phase may have the network.
     #[error("this command may not have the network")]
     NetworkNotAllowed,
+    /// This tier can't show a cage the one port that an agent's program needs.
+    #[error("the sandbox tier `{tier}` has no door for an agent's program")]
+    NoDoor {
+        /// Which.
+        tier: Tier,
+    },
+    /// The action says nothing of a program: the built-in loop runs outside the cage.
+    #[error("there is no agent's program to start")]
+    NoProgram,
     /// A container runtime did not do its part.
     #[error("`{runtime}` did not run the command: {detail}")]
     Runtime {
@@ -96,6 +105,8 @@ impl EffectError for SandboxError {
             },
             Self::FileEnded { .. } => "sandbox.limit",
             Self::Runtime { .. } => "sandbox.runtime",
+            Self::NoDoor { .. } => "sandbox.no_door",
+            Self::NoProgram => "sandbox.no_program",
             Self::NoContent => "sandbox.no_content",
             Self::NetworkNotAllowed => "sandbox.network_not_allowed",
             Self::Launch { .. }
@@ -136,7 +147,8 @@ impl EffectError for SandboxError {
                 "run `bailiwick doctor` to see what this machine lacks for the tier"
             }
             Self::NetworkNotAllowed => "fetch dependencies in the set-up phase",
-            Self::NoContent => return None,
+            Self::NoDoor { .. } => "set `sandbox.tier` to `process`, or use the built-in agent",
+            Self::NoContent | Self::NoProgram => return None,
             Self::Launch { .. }
             | Self::Launcher { .. }
             | Self::LauncherHung
@@ -158,6 +170,8 @@ impl EffectError for SandboxError {
             | Self::NotStarted { .. }
             | Self::File(_)
             | Self::NoContent
+            | Self::NoDoor { .. }
+            | Self::NoProgram
             | Self::NetworkNotAllowed
             | Self::Launch { .. } => false,
         }

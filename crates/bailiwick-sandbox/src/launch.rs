@@ -2,14 +2,16 @@
 //!
 //! Private on purpose: whoever can call this needs no permit.
 
+use std::future::Future;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use bailiwick_guest::{CageSpec, MARKER, Reply, WireError, cgroup, read_message, write_message};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
 
+use crate::door::{Door, Way, served};
 use crate::error::SandboxError;
 
 /// How long after its own deadline a launcher may be silent.
@@ -38,53 +40,115 @@ pub(crate) async fn launch(
     spec: &CageSpec,
     parts: &[&[u8]],
 ) -> Result<(Reply, Vec<Vec<u8>>), SandboxError> {
+    let message = encoded(spec, parts)?;
+    let io = |source| SandboxError::Launch { source };
+    let mut child = spawn(launcher, spec, Stdio::piped()).map_err(io)?;
+    let mut stdin = child.stdin.take().ok_or_else(missing)?;
+    let talk = async {
+        // It may exit before it has read everything; its answer or its silence tells more then.
+        let sent = stdin.write_all(&message).await;
+        Ok((hear(&mut child).await?, sent))
+    };
+    let talked = in_time(spec, talk).await;
+    drop(stdin);
+    understood(spec, &mut child, talked).await
+}
+
+/// The same with a door, which is served for as long as the cage stands.
+pub(crate) async fn launch_with_door(
+    launcher: &Path,
+    spec: &CageSpec,
+    parts: &[&[u8]],
+    door: &Door<'_>,
+) -> Result<(Reply, Vec<Vec<u8>>), SandboxError> {
+    let message = encoded(spec, parts)?;
+    let io = |source| SandboxError::Launch { source };
+    let (mut way, theirs) = Way::open().map_err(io)?;
+    let mut child = spawn(launcher, spec, theirs).map_err(io)?;
+    let talk = async {
+        let sent = way.write_all(&message).await;
+        Ok((served(&way, door, hear(&mut child)).await?, sent))
+    };
+    let talked = in_time(spec, talk).await;
+    drop(way);
+    understood(spec, &mut child, talked).await
+}
+
+fn encoded(spec: &CageSpec, parts: &[&[u8]]) -> Result<Vec<u8>, SandboxError> {
     let mut message = Vec::new();
     write_message(&mut message, spec, parts)
         .map_err(|source| SandboxError::Launcher { stderr: String::new(), source })?;
-    let io = |source| SandboxError::Launch { source };
+    Ok(message)
+}
+
+fn spawn(launcher: &Path, spec: &CageSpec, stdin: Stdio) -> std::io::Result<Child> {
     let mut command = Command::new(launcher);
     // What is secret in our environment is no business of a process that agents come near to.
     if has_own_environment(spec) {
         command.env_clear();
     }
-    let mut child = command
+    command
         .arg(MARKER)
         .current_dir("/")
-        .stdin(Stdio::piped())
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(io)?;
-    let missing = || SandboxError::Launch { source: std::io::Error::other("a pipe is missing") };
-    let mut stdin = child.stdin.take().ok_or_else(missing)?;
-    let stdout = child.stdout.take().ok_or_else(missing)?;
-    let stderr = child.stderr.take().ok_or_else(missing)?;
+}
 
+fn missing() -> SandboxError {
+    SandboxError::Launch { source: std::io::Error::other("a pipe is missing") }
+}
+
+/// What a launcher wrote to its standard output and error.
+type Heard = (Vec<u8>, Vec<u8>);
+
+/// Waits for the end of a launcher, and gives what it said.
+async fn hear(child: &mut Child) -> Result<Heard, SandboxError> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (stdout, stderr) = (stdout.ok_or_else(missing)?, stderr.ok_or_else(missing)?);
+    let (answered, complained, status) = tokio::join!(
+        up_to(stdout, MAX_ANSWER_BYTES),
+        up_to(stderr, MAX_STDERR_BYTES),
+        child.wait()
+    );
+    let (answer, answered) = answered;
+    let io = |source| SandboxError::Launch { source };
+    answered.map_err(io)?;
+    status.map_err(io)?;
+    Ok((answer, complained.0))
+}
+
+async fn up_to(pipe: impl AsyncRead + Unpin, bytes: u64) -> (Vec<u8>, std::io::Result<usize>) {
+    let mut read = Vec::new();
+    let done = pipe.take(bytes).read_to_end(&mut read).await;
+    (read, done)
+}
+
+/// What was heard, and whether everything could be said.
+type Talked = Result<(Heard, std::io::Result<()>), SandboxError>;
+
+/// None when the launcher took longer than its cage may.
+async fn in_time(spec: &CageSpec, talk: impl Future<Output = Talked>) -> Option<Talked> {
     let deadline = Duration::from_millis(spec.cage.limits.wall_clock_ms).saturating_add(GRACE);
-    let talk = async {
-        // It may exit before it has read everything; its answer or its silence tells more then.
-        let sent = stdin.write_all(&message).await;
-        let (mut answer, mut complaint) = (Vec::new(), Vec::new());
-        let mut stdout = stdout.take(MAX_ANSWER_BYTES);
-        let mut stderr = stderr.take(MAX_STDERR_BYTES);
-        let (answered, _, status) = tokio::join!(
-            stdout.read_to_end(&mut answer),
-            stderr.read_to_end(&mut complaint),
-            child.wait()
-        );
-        answered.and(status).map(|_| (answer, complaint, sent))
-    };
-    let Ok(talked) = tokio::time::timeout(deadline, talk).await else {
+    tokio::time::timeout(deadline, talk).await.ok()
+}
+
+async fn understood(
+    spec: &CageSpec,
+    child: &mut Child,
+    talked: Option<Talked>,
+) -> Result<(Reply, Vec<Vec<u8>>), SandboxError> {
+    let Some(talked) = talked else {
         // Its death is the death of the cage; only the cgroup is left to remove.
         let _exited_meanwhile = child.start_kill();
         let _reaped = child.wait().await;
         cgroup::remove(&spec.cage.cgroups, &spec.cage.name);
         return Err(SandboxError::LauncherHung);
     };
-    drop(stdin);
-    let (answer, complaint, sent) = talked.map_err(io)?;
+    let ((answer, complaint), sent) = talked?;
     let stderr = || String::from_utf8_lossy(&complaint).trim().to_owned();
-    let (reply, parts) = read_message(&mut answer.as_slice()).map_err(|source| {
+    read_message(&mut answer.as_slice()).map_err(|source| {
         cgroup::remove(&spec.cage.cgroups, &spec.cage.name);
         match sent {
             Err(error) => SandboxError::Launcher {
@@ -93,6 +157,5 @@ pub(crate) async fn launch(
             },
             Ok(()) => SandboxError::Launcher { stderr: stderr(), source },
         }
-    })?;
-    Ok((reply, parts))
+    })
 }

@@ -13,6 +13,7 @@
 
 mod container;
 mod copy;
+mod door;
 mod environment;
 mod error;
 mod inside;
@@ -28,6 +29,7 @@ mod workspace;
 pub use bailiwick_guest::{Access, Captured, FileError, Limits, Mount, WORKSPACE};
 pub use container::{ContainerTier, Runtime};
 pub use copy::copy_tree;
+pub use door::{Door, Doorkeeper};
 pub use error::{SandboxError, SetupError, TierMissing};
 pub use outcome::{CommandOutcome, Entry, Match, ReadOutcome, WriteOutcome};
 pub use probe::Probe;

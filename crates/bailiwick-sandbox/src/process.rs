@@ -11,14 +11,17 @@ use bailiwick_guest::{
     Access, Answer, Applied, Cage, CageSpec, Ended as GuestEnded, HOME, Limits, Mount, Network,
     NotApplied, Operation, Reply, WriteMode as GuestWrite,
 };
-use bailiwick_model::action::{Command, FileRead, FileWrite, Purpose, ReadMode, WriteMode};
+use bailiwick_model::action::{
+    AgentStart, Command, FileRead, FileWrite, Purpose, ReadMode, WriteMode,
+};
 use bailiwick_model::outcome::Ended;
 use bailiwick_model::payload::{Digest, Payload};
 use bailiwick_warden::Permit;
 
+use crate::door::Door;
 use crate::environment::{self, Circumstances};
 use crate::error::{SandboxError, SetupError};
-use crate::launch::launch;
+use crate::launch::{launch, launch_with_door};
 use crate::outcome::{CommandOutcome, ReadOutcome, WriteOutcome};
 use crate::probe::Probe;
 use crate::tier::{Sandbox, Tier, TierDriver};
@@ -35,6 +38,9 @@ const MAX_READ_BYTES: u64 = 256 << 10;
 const MAX_ENTRIES: u32 = 2_000;
 /// The most matching lines of a search.
 const MAX_MATCHES: u32 = 200;
+/// How much of the beginning and of the end of what an agent's program prints is kept: its steps
+/// are read from it.
+const AGENT_OUTPUT_BYTES: u64 = 12 << 20;
 /// The most time that a file operation takes, in milliseconds.
 const FILE_OPERATION_MS: u64 = 30_000;
 
@@ -83,6 +89,8 @@ pub struct CageConfig {
     /// A directory that keeps what the set-up phase fetches: writable in that phase only, mounted
     /// read-only in place of the host's package caches afterwards.
     pub dependencies: Option<PathBuf>,
+    /// What else is visible inside, read-only: the programs of agents.
+    pub programs: Vec<Mount>,
     /// The network.
     pub network: NetworkRule,
     /// The limits of each command.
@@ -102,6 +110,7 @@ impl CageConfig {
             access: Access::ReadWrite,
             scratch: None,
             dependencies: None,
+            programs: Vec::new(),
             network: NetworkRule::Never,
             limits: default_limits(),
             env: BTreeMap::new(),
@@ -267,6 +276,8 @@ pub(crate) fn cage_name() -> String {
 impl Shared {
     fn mounts(&self, network: Network) -> Vec<Mount> {
         let mut mounts = self.toolchains.mounts.clone();
+        let fixed = |mount: &Mount| Mount { access: Access::ReadOnly, ..mount.clone() };
+        mounts.extend(self.cage.programs.iter().map(fixed));
         mounts.extend(self.cache_mounts(network));
         mounts
     }
@@ -395,6 +406,31 @@ impl Sandbox for ProcessSandbox {
         let operation = Operation::Exec { argv: errand.argv, env: errand.env, cwd: errand.cwd };
         let (reply, parts) =
             launch(&self.shared.launcher, &CageSpec { cage, operation }, &[]).await?;
+        command_outcome(reply, parts)
+    }
+
+    async fn start(
+        &self,
+        permit: Permit<AgentStart>,
+        door: Door<'_>,
+    ) -> Result<CommandOutcome, SandboxError> {
+        let start = permit.action();
+        let program = start.program.as_ref().ok_or(SandboxError::NoProgram)?;
+        let shared = &self.shared;
+        let limits = Limits {
+            wall_clock_ms: shared.cage.limits.wall_clock_ms.min(program.timeout_ms),
+            output_bytes: AGENT_OUTPUT_BYTES,
+            ..shared.cage.limits.clone()
+        };
+        let here = Circumstances { scratch: shared.cage.scratch.is_some(), network: false };
+        let mut env = environment::base(&shared.toolchains, here);
+        env.extend(shared.cage.env.clone());
+        env.extend(program.env.clone());
+        let cage = Cage { door: Some(program.door), ..shared.cage(Network::None, limits) };
+        let operation = Operation::Exec { argv: program.argv.clone(), env, cwd: ".".to_owned() };
+        let spec = CageSpec { cage, operation };
+        let stdin = at_hand(&start.instructions)?;
+        let (reply, parts) = launch_with_door(&shared.launcher, &spec, &[stdin], &door).await?;
         command_outcome(reply, parts)
     }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bailiwick_model::action::{Command, FileRead, FileWrite};
+use bailiwick_model::action::{AgentStart, Command, FileRead, FileWrite};
 use bailiwick_warden::Permit;
 
+use crate::door::Door;
 use crate::error::{SandboxError, SetupError};
 use crate::outcome::{CommandOutcome, ReadOutcome, WriteOutcome};
 use crate::probe::Probe;
@@ -120,6 +121,16 @@ pub trait Sandbox: std::fmt::Debug + Send + Sync {
 
     /// Runs a command to its end. A command that fails is no error: see [`CommandOutcome::ended`].
     async fn run(&self, permit: Permit<Command>) -> Result<CommandOutcome, SandboxError>;
+
+    /// Runs an agent's program to its end, wholly inside, with the one port as its way out.
+    async fn start(
+        &self,
+        permit: Permit<AgentStart>,
+        door: Door<'_>,
+    ) -> Result<CommandOutcome, SandboxError> {
+        let (_, _) = (permit, door);
+        Err(SandboxError::NoDoor { tier: self.tier() })
+    }
 
     /// Reads a file, lists a directory or searches below one.
     async fn read(&self, permit: Permit<FileRead>) -> Result<ReadOutcome, SandboxError>;

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::root::{self, Owner, ProcHandle};
-use super::{filter, landlock, limits, namespaces, payload, privileges, sys};
+use super::{door, filter, landlock, limits, namespaces, payload, privileges, sys};
 use crate::cgroup::Controller;
 use crate::files;
 use crate::reply::{Applied, CageError, NotApplied};
@@ -130,11 +130,12 @@ fn live(
         // The launcher died or gave up before the cage was in its cgroup.
         return Err(CageError::new("starting the cage", "the launcher gave up"));
     }
-    take_streams(streams)?;
     let cage = &spec.cage;
+    let way_out = cage.door.map(door::way_out).transpose()?;
+    take_streams(streams)?;
     let mut applied = Vec::new();
     let mut not_applied = Vec::new();
-    lock_down(cage, host, &mut applied, &mut not_applied)?;
+    lock_down(cage, host, way_out, &mut applied, &mut not_applied)?;
     if !report.is_heard() {
         sys::exit(1);
     }
@@ -175,11 +176,15 @@ fn take_streams(streams: Streams) -> Result<(), CageError> {
 fn lock_down(
     cage: &Cage,
     host: Host,
+    way_out: Option<door::WayOut>,
     applied: &mut Vec<Applied>,
     not_applied: &mut Vec<NotApplied>,
 ) -> Result<(), CageError> {
     let owner = host.owner;
     outer_namespaces(cage, host, applied, not_applied)?;
+    if let Some(way_out) = way_out {
+        applied.push(known("door", &way_out.open()?));
+    }
     let handle = if cage.has(Guard::NewRoot) && cage.has(Guard::MountNamespace) {
         let handle = root::build(cage, owner, not_applied)?;
         applied.push(known("root", "its own, system directories read-only"));

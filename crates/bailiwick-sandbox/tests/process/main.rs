@@ -5,6 +5,8 @@ mod commands;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod door;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod office;

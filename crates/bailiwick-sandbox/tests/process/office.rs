@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bailiwick_model::action::{Command, FileRead, FileWrite, Purpose, ReadMode, WriteMode};
+use bailiwick_model::action::{
+    AgentStart, Command, FileRead, FileWrite, Purpose, ReadMode, WriteMode,
+};
 use bailiwick_model::event::Event;
 use bailiwick_model::id::{BranchName, Person, RepoName, TaskId};
 use bailiwick_model::path::WorkPath;
@@ -14,8 +16,8 @@ use bailiwick_model::subject::{Context, Role, Subject};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_policy::{PolicySet, PolicySource};
 use bailiwick_sandbox::{
-    CageConfig, CommandOutcome, ProcessSandbox, ProcessTier, ReadOutcome, Sandbox, SandboxError,
-    WriteOutcome,
+    CageConfig, CommandOutcome, Door, ProcessSandbox, ProcessTier, ReadOutcome, Sandbox,
+    SandboxError, WriteOutcome,
 };
 use bailiwick_warden::{
     ActError, BudgetBook, BudgetExceeded, Journal, JournalError, Reservation, Warden,
@@ -138,6 +140,16 @@ pub(crate) async fn perform(
     command: Command,
 ) -> Result<CommandOutcome, SandboxError> {
     unpack(warden().perform(&subject(), &context(), command, |permit| sandbox.run(permit)).await)
+}
+
+/// Starts an agent's program in any tier's sandbox.
+pub(crate) async fn start(
+    sandbox: &dyn Sandbox,
+    agent: AgentStart,
+    door: Door<'_>,
+) -> Result<CommandOutcome, SandboxError> {
+    let started = |permit| sandbox.start(permit, door);
+    unpack(warden().perform(&subject(), &context(), agent, started).await)
 }
 
 pub(crate) fn whole(content: &str) -> WriteMode {
