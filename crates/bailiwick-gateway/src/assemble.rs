@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::anthropic::AnthropicAssembler;
 use crate::openai::OpenAiAssembler;
 use crate::price::tokens_of_bytes;
+use crate::responses::ResponsesAssembler;
 use crate::sse::SseEvent;
 
 /// Why a stream of events makes no reply.
@@ -78,13 +79,15 @@ pub struct Fallback {
     pub input_tokens: u64,
 }
 
-/// The assembler of either family.
+/// The assembler of a protocol.
 #[derive(Debug)]
 pub enum Assembler {
     /// Anthropic Messages.
     Anthropic(AnthropicAssembler),
     /// OpenAI chat completions.
     OpenAi(OpenAiAssembler),
+    /// OpenAI responses.
+    Responses(ResponsesAssembler),
 }
 
 impl Assembler {
@@ -96,6 +99,7 @@ impl Assembler {
         match self {
             Self::Anthropic(assembler) => assembler.event(event),
             Self::OpenAi(assembler) => assembler.event(event),
+            Self::Responses(assembler) => assembler.event(event),
         }
     }
 
@@ -107,6 +111,7 @@ impl Assembler {
         match self {
             Self::Anthropic(assembler) => assembler.finish(),
             Self::OpenAi(assembler) => assembler.finish(),
+            Self::Responses(assembler) => assembler.finish(),
         }
     }
 }

@@ -45,6 +45,10 @@ pub struct ProviderConfig {
     /// OpenAI's own address and `max_tokens` for every other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_limit_field: Option<OutputLimitField>,
+    /// Whether an `openai` server has the Responses API; by default OpenAI's own address has, and
+    /// no other. A server without it is asked in the chat format instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub responses: Option<bool>,
     /// The longest wait for a connection, in milliseconds.
     #[serde(default = "defaults::connect_timeout_ms")]
     pub connect_timeout_ms: u64,
@@ -229,6 +233,7 @@ impl ProviderConfig {
             price: None,
             models: BTreeMap::new(),
             output_limit_field: None,
+            responses: None,
             connect_timeout_ms: defaults::connect_timeout_ms(),
             idle_timeout_ms: defaults::idle_timeout_ms(),
             call_timeout_ms: defaults::call_timeout_ms(),

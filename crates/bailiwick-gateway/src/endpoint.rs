@@ -7,6 +7,7 @@ use rustls::crypto::ring;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use crate::config::{ConfigError, OutputLimitField, ProviderConfig, ProviderKind};
+use crate::inbound::Protocol;
 use crate::{anthropic, openai};
 
 /// The address of one provider.
@@ -17,6 +18,8 @@ pub(crate) struct Endpoint {
     /// Whom to connect to first: the proxy, or the provider itself.
     pub(crate) first_hop: Url,
     pub(crate) output_limit: OutputLimitField,
+    /// Whether there is a Responses API.
+    pub(crate) responses: bool,
 }
 
 impl Endpoint {
@@ -46,7 +49,27 @@ impl Endpoint {
         };
         let mut calls = base;
         calls.set_path(&path);
-        Ok(Self { calls, first_hop, output_limit: config.output_limit_field.unwrap_or(by_host) })
+        Ok(Self {
+            calls,
+            first_hop,
+            output_limit: config.output_limit_field.unwrap_or(by_host),
+            responses: config.responses.unwrap_or(is_own),
+        })
+    }
+
+    /// Where a call of a protocol of this provider's family is posted to.
+    pub(crate) fn of_protocol(&self, protocol: Protocol) -> Url {
+        let mut url = self.calls.clone();
+        match protocol {
+            Protocol::Anthropic | Protocol::Chat => {}
+            Protocol::Responses => {
+                let path = url.path();
+                let base = path.strip_suffix("/chat/completions").unwrap_or(path);
+                let path = format!("{base}/responses");
+                url.set_path(&path);
+            }
+        }
+        url
     }
 
     /// Returns host and port of the first hop, for people.

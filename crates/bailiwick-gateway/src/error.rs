@@ -192,6 +192,14 @@ pub enum ModelError {
         /// What the call consumed.
         usage: Usage,
     },
+    /// Whoever asked through the gateway went away before the answer was over.
+    #[error(
+        "the agent hung up before the answer of provider `{provider}` was over (possibly billed)"
+    )]
+    ClientGone {
+        /// The provider.
+        provider: String,
+    },
     /// The scripted provider was asked something that its script does not foresee.
     #[error(transparent)]
     ScriptMismatch(Box<ScriptMismatch>),
@@ -255,6 +263,7 @@ impl ModelError {
             Self::TooLarge { .. } => "model.too_large",
             Self::Empty { .. } => "model.empty",
             Self::Refused { .. } => "model.refused",
+            Self::ClientGone { .. } => "model.client_gone",
             Self::ScriptMismatch(_) => "model.script_mismatch",
         }
     }
@@ -285,7 +294,8 @@ impl ModelError {
             | Self::ErrorInReply { .. }
             | Self::Malformed { .. }
             | Self::Truncated { .. }
-            | Self::TooLarge { .. } => Billing::Possibly,
+            | Self::TooLarge { .. }
+            | Self::ClientGone { .. } => Billing::Possibly,
             Self::Empty { usage, .. } | Self::Refused { usage, .. } => Billing::Reported(*usage),
         }
     }
@@ -377,6 +387,9 @@ impl ModelError {
             Self::Refused { .. } => {
                 "read the task for what the provider's rules forbid, reword it, or choose another model"
                     .to_owned()
+            }
+            Self::ClientGone { .. } => {
+                "nothing is wrong with the provider: the agent gave the call up".to_owned()
             }
             Self::ScriptMismatch(mismatch) => mismatch.hint(),
         }

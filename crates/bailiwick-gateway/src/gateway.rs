@@ -6,7 +6,7 @@ use std::time::Instant;
 use bailiwick_model::action::{ModelCall, SecretUse};
 use bailiwick_model::chat::{Author, ChatReply, ChatRequest, Usage};
 use bailiwick_model::outcome::{Outcome, Recorded};
-use bailiwick_model::payload::Payload;
+use bailiwick_model::payload::{Digest, Payload};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_warden::Permit;
 
@@ -14,8 +14,10 @@ use crate::check::{self, ProviderCheck};
 use crate::config::{ConfigError, FlatPrice, ProviderConfig, ProviderKind};
 use crate::error::ModelError;
 use crate::http::HttpProvider;
+use crate::inbound::Protocol;
 use crate::key::KeyGrant;
 use crate::price::{self, Estimate, ModelPrice, PriceTable};
+use crate::relay::{Relay, RelaySink};
 use crate::scripted::{Labels, Scripted};
 
 /// All configured model providers.
@@ -148,14 +150,7 @@ impl Gateway {
         key: Option<KeyGrant>,
     ) -> Result<ModelAnswer, ModelError> {
         let call = permit.action();
-        let provider = self.provider(&call.provider)?;
-        let granted = key.is_some_and(|grant| grant.is_for(&call.provider));
-        if !granted && self.credential(&call.provider).is_some() {
-            return Err(ModelError::Unsendable {
-                provider: call.provider.clone(),
-                problem: "the use of its key was not permitted".to_owned(),
-            });
-        }
+        let provider = self.unlocked(&call.provider, key)?;
         let request = permitted_request(call)?;
         let price = self.price(&call.provider, &call.model)?;
         let started = Instant::now();
@@ -165,9 +160,88 @@ impl Gateway {
                 script.answer(Labels::of(call), request).map_err(ModelError::ScriptMismatch)?
             }
         };
-        let cost = price::cost(&reply.usage, &price);
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(ModelAnswer { reply, cost, duration_ms })
+        Ok(answered(reply, &price, started))
+    }
+
+    /// Whether calls of a protocol can be passed on to a provider as they are.
+    #[must_use]
+    pub fn passes_on(&self, provider: &str, protocol: Protocol) -> bool {
+        let Some(provider) = self.providers.get(provider) else { return false };
+        let Backend::Http(http) = &provider.backend else { return false };
+        provider.config.kind == protocol.family()
+            && (protocol != Protocol::Responses || http.endpoint.responses)
+    }
+
+    /// Passes a call on as its client wrote it; the answer goes to `sink` while it comes in, and is
+    /// given back as it was understood. Every operand comes from the permit.
+    ///
+    /// Safe to cancel as [`Gateway::call`] is.
+    ///
+    /// ```compile_fail,E0308
+    /// # use bailiwick_gateway::{Gateway, ModelAnswer, ModelError, Relay, RelaySink};
+    /// async fn ask(gateway: &Gateway, relay: Relay, sink: &mut RelaySink) {
+    ///     gateway.relay(relay, None, sink).await;
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`ModelError`].
+    pub async fn relay(
+        &self,
+        permit: Permit<Relay>,
+        key: Option<KeyGrant>,
+        sink: &mut RelaySink,
+    ) -> Result<ModelAnswer, ModelError> {
+        let relay = permit.action();
+        let call = &relay.call;
+        let provider = self.unlocked(&call.provider, key)?;
+        let unsendable = |problem: &str| ModelError::Unsendable {
+            provider: call.provider.clone(),
+            problem: problem.to_owned(),
+        };
+        // INVARIANT: what is sent is what the ledger has the digest of.
+        if Digest::of(&relay.body) != call.request_digest {
+            return Err(unsendable("the request is not the one that was recorded"));
+        }
+        let Backend::Http(http) = &provider.backend else {
+            return Err(unsendable("a script answers no request of another program"));
+        };
+        if !self.passes_on(&call.provider, relay.protocol) {
+            return Err(unsendable("the provider does not speak the protocol of the request"));
+        }
+        let price = self.price(&call.provider, &call.model)?;
+        let started = Instant::now();
+        let reply = http.relay(relay, sink).await?;
+        Ok(answered(reply, &price, started))
+    }
+
+    /// Estimates a call that is passed on, on the high side: from its bytes, and from the most
+    /// tokens that its answer may have.
+    ///
+    /// # Errors
+    /// As [`Gateway::price`].
+    pub fn estimate_relay(
+        &self,
+        provider: &str,
+        model: &str,
+        body_bytes: usize,
+        max_output_tokens: u32,
+    ) -> Result<Estimate, ModelError> {
+        let price = self.price(provider, model)?;
+        Ok(price::estimate_bytes(body_bytes, max_output_tokens, &price))
+    }
+
+    /// The provider, when the use of its key was permitted or it has none.
+    fn unlocked(&self, name: &str, key: Option<KeyGrant>) -> Result<&Provider, ModelError> {
+        let provider = self.provider(name)?;
+        let granted = key.is_some_and(|grant| grant.is_for(name));
+        if !granted && self.credential(name).is_some() {
+            return Err(ModelError::Unsendable {
+                provider: name.to_owned(),
+                problem: "the use of its key was not permitted".to_owned(),
+            });
+        }
+        Ok(provider)
     }
 
     /// The use of a credential that a call of this provider is; none when no key goes with it.
@@ -279,6 +353,12 @@ impl Gateway {
             ModelError::UnknownProvider { provider: name.to_owned(), known }
         })
     }
+}
+
+fn answered(reply: ChatReply, price: &ModelPrice, started: Instant) -> ModelAnswer {
+    let cost = price::cost(&reply.usage, price);
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    ModelAnswer { reply, cost, duration_ms }
 }
 
 fn read_script(config: &ProviderConfig) -> Result<Scripted, ConfigError> {

@@ -1,6 +1,8 @@
 //! One call over HTTP: send, try again while that is certainly free, read the stream within its
 //! limits. Private to the crate: the only way in is [`Gateway::call`](crate::Gateway::call).
 
+mod relay;
+
 use std::time::Duration;
 
 use bailiwick_model::chat::{ChatReply, ChatRequest};

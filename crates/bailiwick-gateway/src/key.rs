@@ -77,6 +77,11 @@ impl ApiKey {
         Some(value)
     }
 
+    /// Says whether the whole key stands in `text`.
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        matches!(self, Self::Present(key) if text.contains(key.expose_secret()))
+    }
+
     /// Returns `text` fit for an error message: no piece of the key, no control characters, and
     /// no more than `max_chars` characters.
     pub(crate) fn redact(&self, text: &str, max_chars: usize) -> String {

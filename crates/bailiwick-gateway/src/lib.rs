@@ -13,14 +13,19 @@ mod anthropic;
 pub mod assemble;
 mod check;
 mod config;
+pub mod door;
 mod endpoint;
 mod error;
 mod gateway;
 mod http;
+pub mod inbound;
 mod key;
 mod openai;
 mod price;
+mod relay;
+mod responses;
 mod retry;
+pub mod rewrite;
 mod scripted;
 pub mod sse;
 
@@ -34,4 +39,6 @@ pub use openai::OpenAiAssembler;
 pub use price::{
     Estimate, ModelPrice, PriceList, PriceTable, PriceTableError, Rate, cost, estimate,
 };
+pub use relay::{Relay, RelayHead, RelaySink};
+pub use responses::ResponsesAssembler;
 pub use scripted::{Labels, SCRIPTED_MODEL, ScriptError, ScriptMismatch, Scripted};

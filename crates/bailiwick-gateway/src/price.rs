@@ -245,9 +245,18 @@ pub struct Estimate {
 /// the whole output allowance.
 #[must_use]
 pub fn estimate(request: &ChatRequest, price: &ModelPrice) -> Estimate {
+    estimate_tokens(estimated_input_tokens(request), request.max_output_tokens, price)
+}
+
+/// Estimates a call of so many bytes.
+#[must_use]
+pub(crate) fn estimate_bytes(bytes: usize, max_output_tokens: u32, price: &ModelPrice) -> Estimate {
+    estimate_tokens(tokens_of_bytes(bytes), max_output_tokens, price)
+}
+
+fn estimate_tokens(input_tokens: u64, max_output_tokens: u32, price: &ModelPrice) -> Estimate {
     let dearest = price.cache_write.map_or(price.input, |write| write.max(price.input));
-    let input_tokens = estimated_input_tokens(request);
-    let output_tokens = u64::from(request.max_output_tokens);
+    let output_tokens = u64::from(max_output_tokens);
     let usage = Usage { input_tokens, output_tokens, estimated: true, ..Usage::default() };
     let cost = cost(&usage, &ModelPrice { input: dearest, ..*price });
     Estimate { input_tokens, output_tokens, cost }

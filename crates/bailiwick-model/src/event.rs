@@ -641,7 +641,7 @@ impl Event {
             Self::Decided(_) => Vec::new(),
             Self::Finished(finished) => match &mut finished.result {
                 Outcome::Model { reply, .. } => vec![reply],
-                Outcome::Command { output, .. } => vec![output],
+                Outcome::Command { output, .. } | Outcome::Agent { output, .. } => vec![output],
                 _ => Vec::new(),
             },
             Self::Fact(fact) => match fact.as_mut() {

@@ -38,6 +38,25 @@ impl Ended {
     }
 }
 
+/// What went through the door of a session, counted at its socket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Connections that were accepted.
+    pub connections: u32,
+    /// Requests that were read.
+    pub requests: u32,
+    /// Requests that were answered with an error of the platform's own.
+    pub refused: u32,
+    /// Bytes that came out of the cage.
+    pub bytes_out: u64,
+    /// Bytes that went into it.
+    pub bytes_in: u64,
+    /// Bytes of those that came out which were bodies of requests.
+    pub body_bytes_out: u64,
+    /// Bytes of those that went in which were bodies of answers.
+    pub body_bytes_in: u64,
+}
+
 /// What came of an action, as it is recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -65,6 +84,21 @@ pub enum Outcome {
         duration_ms: u64,
         /// What the cage could not apply on this machine.
         not_applied: Vec<String>,
+    },
+    /// An agent's program ended.
+    Agent {
+        /// How.
+        ended: Ended,
+        /// Standard output and error, as far as they were kept.
+        output: Payload,
+        /// How many bytes were dropped.
+        dropped_bytes: u64,
+        /// How long it took, in milliseconds.
+        duration_ms: u64,
+        /// What the cage could not apply on this machine.
+        not_applied: Vec<String>,
+        /// What went through its door, which was its only way out.
+        traffic: Traffic,
     },
     /// Something was read.
     Read {
@@ -110,7 +144,7 @@ impl Outcome {
     pub fn payloads(&self) -> Vec<&Payload> {
         match self {
             Self::Model { reply, .. } => vec![reply],
-            Self::Command { output, .. } => vec![output],
+            Self::Command { output, .. } | Self::Agent { output, .. } => vec![output],
             Self::Read { .. }
             | Self::Written { .. }
             | Self::Git { .. }

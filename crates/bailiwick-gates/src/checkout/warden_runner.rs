@@ -55,6 +55,7 @@ where
                 Ok(CommandResult { ended, output, duration_ms })
             }
             Outcome::Model { .. }
+            | Outcome::Agent { .. }
             | Outcome::Read { .. }
             | Outcome::Written { .. }
             | Outcome::Git { .. }

@@ -6,10 +6,14 @@ mod ask;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod porch;
+#[cfg(test)]
 mod server;
 
 #[cfg(test)]
 mod decoder;
+#[cfg(test)]
+mod door;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
@@ -22,3 +26,5 @@ mod retries;
 mod scripts;
 #[cfg(test)]
 mod transcripts;
+#[cfg(test)]
+mod translate;

@@ -139,7 +139,10 @@ pub(crate) fn outcome(outcome: Option<&Outcome>) -> Markup {
     html! {
         @match outcome {
             None => { span.dot { "…" } }
-            Some(Outcome::Command { ended, duration_ms, .. }) => {
+            Some(
+                Outcome::Command { ended, duration_ms, .. }
+                | Outcome::Agent { ended, duration_ms, .. },
+            ) => {
                 @match ended {
                     Ended::Exit { code: 0 } => { span.tag.good { "exit 0" } }
                     Ended::Exit { code } => { span.tag.bad { "exit " (code) } }
@@ -364,7 +367,9 @@ pub(crate) async fn step_whole(store: &Store, item: &Item, step: &StepItem) -> M
     let mut calls = Vec::new();
     for call in step.calls.iter().skip(1) {
         let output = match &call.outcome {
-            Some(Outcome::Command { output, .. }) => resolved(store, Some(output)).await,
+            Some(Outcome::Command { output, .. } | Outcome::Agent { output, .. }) => {
+                resolved(store, Some(output)).await
+            }
             _ => resolved(store, call.told.as_ref()).await,
         };
         calls.push((call, output));
