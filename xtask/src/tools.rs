@@ -25,6 +25,14 @@ pub(crate) fn prepare() -> Vec<(String, String)> {
             say(&format!("SKIPPED: the tests in a real browser: {error:#}"));
         }
     }
+    match agents() {
+        Ok(tools) => {
+            variables.push(("BAILIWICK_AGENT_TOOLS".to_owned(), tools.display().to_string()));
+        }
+        Err(error) => {
+            say(&format!("SKIPPED: the tests with agents' own programs: {error:#}"));
+        }
+    }
     match bill_reader() {
         Ok(python) => variables.push(("BAILIWICK_SBOM_PYTHON".to_owned(), python)),
         Err(error) => {
@@ -32,6 +40,36 @@ pub(crate) fn prepare() -> Vec<(String, String)> {
         }
     }
     variables
+}
+
+/// Agents' programs, each with the package and version that its adapter was written with.
+const AGENTS: [(&str, &str); 2] =
+    [("claude-code", "@anthropic-ai/claude-code@2.1.331"), ("codex", "@openai/codex@0.169.0")];
+
+/// The folder with a folder for each of them. What can't be installed is left out, aloud.
+fn agents() -> Result<PathBuf> {
+    let tools = folder("agents")?;
+    for (kind, package) in AGENTS {
+        let place = tools.join(kind);
+        let marker = place.join("installed");
+        if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == package) {
+            continue;
+        }
+        say(&format!("+ npm install {package}, for the tests with agents' own programs"));
+        std::fs::create_dir_all(&place)?;
+        std::fs::write(place.join("package.json"), "{\"private\": true}\n")?;
+        // Each brings a program for this kind of machine; nothing of it is run to install it.
+        let installed = quiet(
+            Command::new("npm")
+                .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", package])
+                .current_dir(&place),
+        );
+        match installed {
+            Ok(()) => std::fs::write(marker, package)?,
+            Err(error) => say(&format!("SKIPPED: the tests with `{kind}`: {error:#}")),
+        }
+    }
+    Ok(tools)
 }
 
 /// The reference library of the form of bills of materials.

@@ -37,18 +37,24 @@ impl Engine {
                     Some(tree) => tree,
                     None => start_of(&subtask, &prepared),
                 };
+                let agent = self.agent(&task.agent)?;
                 let spot = Spot {
                     task: id,
                     subtask: Some(key.clone()),
                     purpose: "implement".to_owned(),
                     network: NetworkRule::Never,
                     access: Access::ReadWrite,
+                    programs: agent.mounts(),
                 };
                 let place = self.place(task, &subject, &context, &spot, &start).await?;
                 self.install(task, &subtask, &start, std::sync::Arc::clone(&place.sandbox)).await?;
                 let rules = self.repository_rules(task).await?;
-                let opening =
-                    prompts::implementor_opening(task, &subtask.subtask, &rules, &subtask.findings);
+                let (of, findings) = (&subtask.subtask, &subtask.findings);
+                let opening = if agent.is_program() {
+                    prompts::program_opening(task, of, &rules, findings)
+                } else {
+                    prompts::implementor_opening(task, of, &rules, findings)
+                };
                 let started = place.tree.tree().clone();
                 let (session, end) = self
                     .run_agent(Run {
@@ -154,7 +160,7 @@ pub(crate) fn trailers(task: &Task, subtask: &SubtaskState) -> Vec<(String, Stri
     let mut trailers = vec![
         ("Bailiwick-Task".to_owned(), task.id.to_string()),
         ("Bailiwick-Subtask".to_owned(), subtask.subtask.key.to_string()),
-        ("Bailiwick-Agent".to_owned(), "builtin".to_owned()),
+        ("Bailiwick-Agent".to_owned(), task.agent.clone()),
         ("Bailiwick-Model".to_owned(), format!("{}/{}", task.provider, task.model)),
     ];
     if task.scripted {

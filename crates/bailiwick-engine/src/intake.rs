@@ -39,6 +39,8 @@ pub struct NewTask {
     pub provider: String,
     /// The model.
     pub model: String,
+    /// The kind of agent that implements.
+    pub agent: String,
     /// Whether the model is scripted.
     pub scripted: bool,
     /// Whether requester and approver may be one person.
@@ -60,6 +62,7 @@ impl Engine {
                 hint: "give it at least one `[[check]]` with `name` and `command`".to_owned(),
             });
         }
+        self.agent(&new.agent)?;
         let branch = match &new.base_branch {
             Some(branch) => branch.clone(),
             None => self.parts().forge.protected_branch(&new.repo).await?,
@@ -81,6 +84,7 @@ impl Engine {
             budget: new.budget,
             provider: new.provider,
             model: new.model,
+            agent: new.agent,
             scripted: new.scripted,
             single_user: new.single_user,
             approver: new.approver,

@@ -135,6 +135,7 @@ impl Engine {
             purpose: purpose.to_owned(),
             network: NetworkRule::Never,
             access: Access::ReadWrite,
+            programs: Vec::new(),
         };
         let place = self.place(task, &subject, &context, &spot, commit).await?;
         self.install(task, subtask, commit, Arc::clone(&place.sandbox)).await?;
@@ -215,6 +216,7 @@ impl Engine {
             purpose: role.name().to_owned(),
             network: NetworkRule::Never,
             access: Access::ReadOnly,
+            programs: Vec::new(),
         };
         let place = self.place(task, &subject, &context, &spot, &candidate.commit).await?;
         if role == Role::Verifier {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bailiwick_agent::{Labeller, Limits, ModelPort};
+use bailiwick_agent::{Agents, Labeller, Limits, ModelPort};
 use bailiwick_forge::EmbeddedForge;
 use bailiwick_sandbox::{Tier, Tiers};
 use bailiwick_store::Store;
@@ -18,6 +18,8 @@ pub struct Parts {
     pub warden: Arc<Warden>,
     /// The way to models.
     pub models: Arc<dyn ModelPort>,
+    /// The kinds of agents.
+    pub agents: Arc<Agents>,
     /// The forge.
     pub forge: Arc<EmbeddedForge>,
     /// The sandbox tiers of this machine.

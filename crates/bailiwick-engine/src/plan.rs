@@ -68,6 +68,7 @@ impl Engine {
                     purpose: "plan".to_owned(),
                     network: NetworkRule::Never,
                     access: Access::ReadOnly,
+                    programs: Vec::new(),
                 };
                 let base = self.parts().forge.head(&task.repo, &task.base_branch).await?;
                 let base = match earlier.as_ref().and_then(|run| run.started_from.clone()) {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use bailiwick_agent::{Deps, Opening, RunError, Session, Submission, Tool};
+use bailiwick_agent::{Agent, Deps, Opening, RunError, Session, Submission, Tool};
 use bailiwick_model::event::SessionEnd;
 use bailiwick_model::id::{Oid, SessionId};
 use bailiwick_model::subject::Role;
-use bailiwick_model::task::Task;
+use bailiwick_model::task::{BUILTIN_AGENT, Task};
 use bailiwick_model::workflow::{SessionRef, SubtaskState};
 use serde::de::DeserializeOwned;
 
@@ -64,23 +64,37 @@ impl Engine {
             warden: Arc::clone(&self.parts().warden),
             gateway: Arc::clone(&self.parts().models),
         };
-        let end =
-            bailiwick_agent::run(&deps, &session, &history).await.map_err(|error| match error {
-                RunError::Cancelled => EngineError::Cancelled,
-                RunError::Ledger { source } => EngineError::from(source),
-                waits @ RunError::WaitsForApproval { .. } => EngineError::WaitsForApproval {
-                    message: waits.to_string(),
-                    hint: waits.hint().to_owned(),
-                },
-                RunError::Frozen { reason } => EngineError::Frozen { message: reason },
-                other => EngineError::Action {
-                    code: other.code().to_owned(),
-                    message: chain(&other),
-                    rules: Vec::new(),
-                    hint: other.hint().to_owned(),
-                },
-            })?;
+        let kind = match run.role {
+            Role::Implementor => run.task.agent.as_str(),
+            _ => BUILTIN_AGENT,
+        };
+        let agent = self.agent(kind)?;
+        let end = agent.run(&deps, &session, &history).await.map_err(|error| match error {
+            RunError::Cancelled => EngineError::Cancelled,
+            RunError::Ledger { source } => EngineError::from(source),
+            waits @ RunError::WaitsForApproval { .. } => EngineError::WaitsForApproval {
+                message: waits.to_string(),
+                hint: waits.hint().to_owned(),
+            },
+            RunError::Frozen { reason } => EngineError::Frozen { message: reason },
+            other => EngineError::Action {
+                code: other.code().to_owned(),
+                message: chain(&other),
+                rules: Vec::new(),
+                hint: other.hint().to_owned(),
+            },
+        })?;
         Ok((id, end))
+    }
+
+    /// The kind of agent of this name, or why there is none.
+    pub(crate) fn agent(&self, kind: &str) -> Result<Arc<dyn Agent>, EngineError> {
+        let agents = &self.parts().agents;
+        agents.get(kind).ok_or_else(|| EngineError::State {
+            code: "agent.unknown",
+            message: format!("there is no agent `{kind}` here; there are: {}", agents.names()),
+            hint: "`bailiwick agents` lists the kinds; `[[agent]]` in the configuration says where a program lies".to_owned(),
+        })
     }
 
     /// What a run submitted, or why it has nothing to show.

@@ -86,6 +86,7 @@ impl Engine {
         config.dependencies = Some(dependencies);
         config.network = spot.network;
         config.access = spot.access;
+        config.programs.clone_from(&spot.programs);
         // Each command brings its own limit; this only has to be longer than any of them.
         config.limits.wall_clock_ms = LONGEST_COMMAND_MS;
         let tier = self.settings().tier;
@@ -160,6 +161,7 @@ impl Engine {
             purpose: "setup".to_owned(),
             network: NetworkRule::Setup,
             access: Access::ReadWrite,
+            programs: Vec::new(),
         };
         let place = self.place(task, &subject, &context, &spot, base).await?;
         self.run_setup(task, subtask, place.sandbox, command(fetcher.command, true)).await

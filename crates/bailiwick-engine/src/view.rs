@@ -221,13 +221,26 @@ impl Engine {
                 }
             }
             let query = Query { session: Some(run.id), ..Query::default() }.named(&["step_taken"]);
-            for entry in self.parts().store.entries(query).await? {
-                let Event::Fact(fact) = &entry.event else { continue };
-                let Fact::StepTaken(step) = fact.as_ref() else { continue };
+            let entries = self.parts().store.entries(query).await?;
+            let steps: Vec<(u64, &Step)> = entries
+                .iter()
+                .filter_map(|entry| match &entry.event {
+                    Event::Fact(fact) => match fact.as_ref() {
+                        Fact::StepTaken(step) => Some((entry.seq, step)),
+                        _ => None,
+                    },
+                    Event::Decided(_) | Event::Finished(_) => None,
+                })
+                .collect();
+            // An agent's program is looked at when it is over: which of its steps made a hunk is
+            // not known, and none is named.
+            let trees = steps.iter().filter(|(_, step)| step.tree.is_some()).count();
+            let known = trees > 1 || steps.len() <= 1;
+            for (seq, step) in steps {
                 let name = format!("r{}.{}", run.round, step.step);
-                notes.push(note(&name, entry.seq, step));
+                notes.push(note(&name, seq, step));
                 if let Some(tree) = &step.tree {
-                    points.push((Some(name), tree.clone()));
+                    points.push((known.then_some(name), tree.clone()));
                 }
             }
         }

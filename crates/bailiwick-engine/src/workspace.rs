@@ -11,7 +11,7 @@ use bailiwick_model::action::RepoRead;
 use bailiwick_model::id::{Oid, SubtaskKey, TaskId};
 use bailiwick_model::subject::{Context, Subject};
 use bailiwick_model::task::Task;
-use bailiwick_sandbox::{Access, NetworkRule, Sandbox};
+use bailiwick_sandbox::{Access, Mount, NetworkRule, Sandbox};
 use bailiwick_store::crash_point;
 
 use crate::engine::Engine;
@@ -31,6 +31,8 @@ pub(crate) struct Spot {
     pub(crate) purpose: String,
     pub(crate) network: NetworkRule,
     pub(crate) access: Access,
+    /// Programs of agents that are visible inside.
+    pub(crate) programs: Vec<Mount>,
 }
 
 impl Engine {

@@ -109,6 +109,9 @@ pub struct Task {
     pub provider: String,
     /// The model asked for.
     pub model: String,
+    /// The kind of agent that implements.
+    #[serde(default = "builtin", skip_serializing_if = "is_builtin")]
+    pub agent: String,
     /// Whether the model is scripted, which is shown wherever the task is.
     pub scripted: bool,
     /// Whether requester and approver may be one person (single-user mode).
@@ -117,6 +120,17 @@ pub struct Task {
     pub approver: ApproverMode,
     /// When it was accepted.
     pub created_at: Timestamp,
+}
+
+/// The kind of agent whose loop is the platform's own.
+pub const BUILTIN_AGENT: &str = "builtin";
+
+fn builtin() -> String {
+    BUILTIN_AGENT.to_owned()
+}
+
+fn is_builtin(agent: &str) -> bool {
+    agent == BUILTIN_AGENT
 }
 
 /// Who gives the human approval that a merge needs.

@@ -70,6 +70,7 @@ mod histories {
                 budget: MicroUsd(1),
                 provider: "p".to_owned(),
                 model: "m".to_owned(),
+                agent: "builtin".to_owned(),
                 scripted: false,
                 single_user: false,
                 approver: ApproverMode::Human,

@@ -112,6 +112,8 @@ pub(crate) enum Verb {
     Token(TokenVerb),
     /// Who you are here, and what you may do.
     Whoami,
+    /// The kinds of agents: versions, and what the platform can do with each.
+    Agents,
     /// Sandboxes: run.
     #[command(subcommand)]
     Sandbox(SandboxVerb),
@@ -220,6 +222,10 @@ pub(crate) struct RunArguments {
     pub(crate) branch: Option<BranchName>,
     #[command(flatten)]
     pub(crate) model: ModelChoice,
+    /// The kind of agent that implements (default: `task.agent`, the built-in loop);
+    /// `bailiwick agents` lists them.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) agent: Option<String>,
     /// The most it may cost, in US dollars.
     #[arg(long, value_name = "USD")]
     pub(crate) budget: Option<String>,

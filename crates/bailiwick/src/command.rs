@@ -1,5 +1,6 @@
 //! The verbs of the command line.
 
+mod agents;
 mod approval;
 mod config;
 mod doctor;
@@ -161,6 +162,7 @@ async fn dispatch(mut arguments: Arguments) -> Result<Done> {
         Verb::Token(verb) => Box::pin(people::token(common, verb)).await,
         Verb::Whoami => Box::pin(people::whoami(common)).await,
         Verb::Config(verb) => config::run(common, &verb),
+        Verb::Agents => agents::run(common),
         Verb::Sandbox(verb) => Box::pin(sandbox::run(common, verb)).await,
         Verb::Doctor => Box::pin(doctor::run(common)).await,
     }

@@ -22,6 +22,9 @@ pub(crate) struct Config {
     /// Model providers.
     #[serde(rename = "provider")]
     pub(crate) providers: Vec<ProviderConfig>,
+    /// Agents that are programs of others.
+    #[serde(rename = "agent", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) agents: Vec<AgentConfig>,
     /// The organisation's policy.
     pub(crate) policy: PolicyConfig,
     /// The set-up phase.
@@ -51,6 +54,19 @@ impl Default for ApprovalConfig {
     fn default() -> Self {
         Self { wait_minutes: 24 * 60, escalate_to: None, escalate_minutes: 4 * 60 }
     }
+}
+
+/// `[[agent]]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AgentConfig {
+    /// The kind, such as `claude-code`; `bailiwick agents` lists them.
+    pub(crate) kind: String,
+    /// The directory that its package was installed into.
+    pub(crate) path: PathBuf,
+    /// The version that it must be; any when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
 }
 
 /// `[platform]`
@@ -89,6 +105,8 @@ pub(crate) struct TaskConfig {
     /// The model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) model: Option<String>,
+    /// The kind of agent that implements.
+    pub(crate) agent: String,
     /// The most a task may cost, in millionths of a US dollar.
     pub(crate) budget_micro_usd: MicroUsd,
     /// How many tasks are worked on at once; the others wait their turn.
@@ -106,6 +124,7 @@ impl Default for TaskConfig {
         Self {
             provider: None,
             model: None,
+            agent: bailiwick_model::task::BUILTIN_AGENT.to_owned(),
             budget_micro_usd: MicroUsd(5_000_000),
             running_tasks: 4,
             max_steps: 60,
@@ -314,6 +333,13 @@ impl Config {
         let teams = config.policy.team.iter_mut().flat_map(|team| &mut team.files);
         for file in config.policy.files.iter_mut().chain(&mut config.policy.bundle).chain(teams) {
             *file = base.join(&*file);
+        }
+        let mut kinds = std::collections::BTreeSet::new();
+        for agent in &mut config.agents {
+            agent.path = base.join(&agent.path);
+            if !kinds.insert(agent.kind.as_str()) {
+                return Err(invalid(format!("two agents have the kind `{}`", agent.kind)));
+            }
         }
         for provider in &mut config.providers {
             if let Some(script) = &mut provider.script {

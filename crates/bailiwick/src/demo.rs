@@ -65,6 +65,7 @@ pub(crate) async fn run(common: &Common, arguments: &DemoArguments) -> Result<Do
         untrusted: true,
         provider: None,
         model: None,
+        agent: None,
         budget_micro_usd: None,
     };
     let defaults = TaskDefaults {
@@ -75,6 +76,7 @@ pub(crate) async fn run(common: &Common, arguments: &DemoArguments) -> Result<Do
         scripted: true,
         provider: PROVIDER.to_owned(),
         model: SCRIPTED_MODEL.to_owned(),
+        agent: bailiwick_model::task::BUILTIN_AGENT.to_owned(),
     };
     let approval = match (arguments.yes, terminal::can_ask()) {
         (true, _) => Approval::Simulated,

@@ -38,6 +38,9 @@ pub(crate) struct CreateTaskParams {
     /// The model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) model: Option<String>,
+    /// The kind of agent that implements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) agent: Option<String>,
     /// The most it may cost, in millionths of a US dollar.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) budget_micro_usd: Option<MicroUsd>,
@@ -172,6 +175,7 @@ pub(crate) struct TaskDefaults {
     pub(crate) scripted: bool,
     pub(crate) provider: String,
     pub(crate) model: String,
+    pub(crate) agent: String,
 }
 
 pub(crate) async fn create_task(
@@ -195,6 +199,7 @@ pub(crate) async fn create_task(
             budget,
             provider: defaults.provider,
             model: defaults.model,
+            agent: params.agent.unwrap_or(defaults.agent),
             scripted: defaults.scripted,
             single_user: defaults.single_user,
             approver: defaults.approver,

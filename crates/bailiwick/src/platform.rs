@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use bailiwick_agent::Agents;
 use bailiwick_engine::{Engine, EngineError, Escalation, Parts, Settings};
 use bailiwick_forge::{EmbeddedForge, Platform as ForgePlatform};
 use bailiwick_gateway::{Gateway, PriceTable, ProviderConfig, ProviderKind, Scripted};
@@ -60,6 +61,7 @@ impl Platform {
         let parts = Parts {
             store,
             warden,
+            agents: Arc::new(agents(config, &gateway)?),
             models: Arc::clone(&gateway) as Arc<dyn bailiwick_agent::ModelPort>,
             forge: Arc::new(forge),
             tiers: Arc::new(tiers()?),
@@ -143,7 +145,7 @@ async fn announce(store: &Store, origin: String, warden: &Warden) -> Result<()> 
     Ok(())
 }
 
-fn gateway(config: &Config, script: Option<EmbeddedScript>) -> Result<Gateway> {
+pub(crate) fn gateway(config: &Config, script: Option<EmbeddedScript>) -> Result<Gateway> {
     let prices = PriceTable::built_in().context("the price table is not valid")?;
     let gateway =
         Gateway::new(&config.providers, prices).context("the model providers are not usable")?;
@@ -151,6 +153,23 @@ fn gateway(config: &Config, script: Option<EmbeddedScript>) -> Result<Gateway> {
         Some(embedded) => Ok(gateway.with_script(embedded.name, embedded.script)?),
         None => Ok(gateway),
     }
+}
+
+/// The built-in loop, and the programs that the configuration names.
+pub(crate) fn agents(config: &Config, gateway: &Arc<Gateway>) -> Result<Agents> {
+    let mut agents = Agents::default();
+    for agent in &config.agents {
+        let gateway = Arc::clone(gateway);
+        let program =
+            bailiwick_agent::program(&agent.kind, &agent.path, agent.version.as_deref(), gateway);
+        let program = program.map_err(|error| Told {
+            code: "agent.missing".to_owned(),
+            message: error.to_string(),
+            hint: error.hint(),
+        })?;
+        agents = agents.with(Arc::new(program));
+    }
+    Ok(agents)
 }
 
 /// Whether a provider answers from a script.

@@ -12,6 +12,7 @@ mod end_to_end {
     mod intake;
     mod people;
     mod policy;
+    mod programs;
     mod review;
     mod run;
     mod serve;

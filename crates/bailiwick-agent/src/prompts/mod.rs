@@ -63,6 +63,18 @@ pub fn implementor_opening(
     data.opening(include_str!("implementor.txt"), order)
 }
 
+/// Tells an agent's program to do `subtask`, or with `findings` to mend what an earlier round left.
+pub fn program_opening(
+    task: &Task,
+    subtask: &Subtask,
+    instructions: &[RepositoryInstructions],
+    findings: &[Finding],
+) -> Opening {
+    let opening = implementor_opening(task, subtask, instructions, findings);
+    let text = include_str!("program.txt");
+    Opening { system: vec![SystemBlock::stable(text)], ..opening }
+}
+
 /// Tells a verifier to judge the change `diff` that was made for `subtask`.
 pub fn verifier_opening(
     task: &Task,

@@ -20,6 +20,7 @@ fn task(text: &str) -> Task {
         budget: MicroUsd(2_000_000),
         provider: "p".into(),
         model: "m".into(),
+        agent: "builtin".to_owned(),
         scripted: false,
         single_user: true,
         approver: ApproverMode::Human,

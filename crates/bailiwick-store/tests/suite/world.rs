@@ -112,6 +112,7 @@ pub(crate) fn submitted(id: TaskId, budget: u64) -> Event {
             budget: MicroUsd(budget),
             provider: "scripted".to_owned(),
             model: "scripted".to_owned(),
+            agent: "builtin".to_owned(),
             scripted: true,
             single_user: true,
             approver: ApproverMode::Simulated,

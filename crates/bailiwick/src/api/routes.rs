@@ -74,6 +74,7 @@ pub(super) async fn create_task(
         scripted: provider.kind == bailiwick_gateway::ProviderKind::Scripted,
         provider: provider.name,
         model,
+        agent: shared.config.task.agent.clone(),
     };
     let created = operations::create_task(&shared.engine, &caller.person, params, defaults).await?;
     shared.enqueue(created.id);

@@ -14,6 +14,8 @@ pub(crate) fn operation(verb: &Verb) -> Option<Operation> {
         Verb::Demo(_) | Verb::Config(ConfigVerb::Check | ConfigVerb::Schema) | Verb::Doctor => {
             return None;
         }
+        // It reads the configuration and the packages that it names.
+        Verb::Agents => return None,
         // It works on a copy of a directory, and with nothing of the platform.
         Verb::Sandbox(_) => return None,
         // It works on a checkout alone.

@@ -142,6 +142,7 @@ pub(crate) async fn run(common: &Common, arguments: &RunArguments) -> Result<Don
         untrusted: arguments.input.untrusted,
         provider: arguments.model.provider.clone(),
         model: arguments.model.model.clone(),
+        agent: arguments.agent.clone(),
         budget_micro_usd: budget,
     };
     let path = Path::new(&arguments.repo);
@@ -184,6 +185,7 @@ pub(crate) async fn run(common: &Common, arguments: &RunArguments) -> Result<Don
                 scripted: crate::platform::is_scripted(&route.0),
                 provider: route.0.name.clone(),
                 model: route.1,
+                agent: config.task.agent.clone(),
             };
             let outcome =
                 submit_and_follow(common, &platform, person, params(repo), defaults, approval)

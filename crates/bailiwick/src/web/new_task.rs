@@ -212,6 +212,7 @@ async fn submit(
         untrusted: form.untrusted.is_some(),
         provider: None,
         model: None,
+        agent: None,
         budget_micro_usd: Some(budget),
     };
     let defaults = TaskDefaults {
@@ -222,6 +223,7 @@ async fn submit(
         scripted: is_scripted(&provider),
         provider: provider.name,
         model,
+        agent: shared.config.task.agent.clone(),
     };
     let created =
         operations::create_task(&shared.engine, &visitor.person, params, defaults).await?;

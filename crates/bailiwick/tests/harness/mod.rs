@@ -26,7 +26,7 @@ mod workbench;
 pub(crate) use ledger::{Ledger, walk};
 pub(crate) use model_server::{Conversation, ModelServer, Protocol, Reply};
 pub(crate) use random::Seed;
-pub(crate) use scenario::{Edit, Means, Scenario, Work};
+pub(crate) use scenario::{Edit, Means, Scenario, Work, sed};
 pub(crate) use serve::Serve;
 pub(crate) use site::Site;
 pub(crate) use workbench::{PERSON, Ran, Workbench};

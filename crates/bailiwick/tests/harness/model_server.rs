@@ -239,6 +239,10 @@ fn role_of(tools: &[String]) -> &'static str {
         ("finish", "implementor"),
         ("submit_verdict", "verifier"),
         ("submit_review", "reviewer"),
+        // The programs of others, by a tool that each of them has.
+        ("Bash", "implementor"),
+        ("exec_command", "implementor"),
+        ("shell", "implementor"),
     ];
     let role = roles.into_iter().find(|(tool, _)| tools.iter().any(|offered| offered == tool));
     role.unwrap_or_else(|| panic!("no role has these tools: {tools:?}")).1

@@ -163,7 +163,8 @@ fn verify(work: &Work, asked: &Conversation) -> Reply {
     }
 }
 
-fn sed(edit: &Edit, path: &str) -> String {
+/// The edit as a command.
+pub(crate) fn sed(edit: &Edit, path: &str) -> String {
     let escaped = |text: &str| -> String {
         assert!(!text.contains('\''), "no quote in a line that is edited by a command");
         text.chars()

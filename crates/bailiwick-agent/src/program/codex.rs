@@ -1,0 +1,154 @@
+//! Codex (npm `@openai/codex`), headless.
+
+use std::path::Path;
+
+use bailiwick_gateway::inbound::Protocol;
+use bailiwick_model::action::AgentProgram;
+use bailiwick_model::chat::Block;
+use serde_json::{Value, json};
+
+use super::claude_code::{in_package, machine};
+use super::{Adapter, Assignment, Located, ProgramError, Report, ReportedStep};
+
+const KIND: &str = "codex";
+const PACKAGE: &str = "@openai/codex";
+const TESTED: &str = "0.169.0";
+/// The variable that it takes its key from.
+const TOKEN_VARIABLE: &str = "BAILIWICK_DOOR_TOKEN";
+
+/// The adapter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Codex;
+
+impl Adapter for Codex {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn title(&self) -> &'static str {
+        "Codex"
+    }
+
+    fn tested_version(&self) -> &'static str {
+        TESTED
+    }
+
+    fn protocol(&self) -> Protocol {
+        Protocol::Responses
+    }
+
+    fn install_hint(&self) -> String {
+        format!(
+            "npm install --prefix DIR {PACKAGE}@{TESTED}, then `[[agent]]` with `kind = \"{KIND}\"` and `path = \"DIR\"`"
+        )
+    }
+
+    fn locate(&self, directory: &Path) -> Result<Located, ProgramError> {
+        let machine = machine();
+        let package = format!("{PACKAGE}-{machine}");
+        let file = format!("vendor/{}-unknown-linux-musl/bin/codex", std::env::consts::ARCH);
+        let mut located = in_package(KIND, directory, &package, &file, self.install_hint())?;
+        // The package for a machine has it in its version.
+        if let Some(version) = located.version.strip_suffix(&format!("-{machine}")) {
+            located.version = version.to_owned();
+        }
+        Ok(located)
+    }
+
+    fn start(&self, assignment: &Assignment) -> AgentProgram {
+        let provider = format!(
+            "model_providers.bailiwick={{name=\"bailiwick\",base_url=\"http://127.0.0.1:{}/v1\",env_key=\"{TOKEN_VARIABLE}\",wire_api=\"responses\",request_max_retries=1,stream_max_retries=1}}",
+            assignment.door
+        );
+        let settings = [
+            "model_provider=bailiwick",
+            &provider,
+            "analytics.enabled=false",
+            "check_for_update_on_startup=false",
+            // The repository's instructions come from its protected branch, not from the change.
+            "project_doc_max_bytes=0",
+        ];
+        let mut argv = vec![
+            assignment.program.as_str(),
+            "exec",
+            "--json",
+            "--skip-git-repo-check",
+            // The cage is the permission; there is nobody to ask.
+            "--dangerously-bypass-approvals-and-sandbox",
+        ];
+        argv.extend(settings.iter().flat_map(|setting| ["-c", setting]));
+        argv.extend(["-m", &assignment.model, "-"]);
+        AgentProgram {
+            version: assignment.version.clone(),
+            argv: argv.into_iter().map(str::to_owned).collect(),
+            // Its home is the cage's, which it wants outside the temporary directory.
+            env: [(TOKEN_VARIABLE.to_owned(), assignment.token.clone())].into(),
+            door: assignment.door,
+            timeout_ms: assignment.timeout_ms,
+        }
+    }
+
+    fn read(&self, stdout: &[u8]) -> Report {
+        let mut report = Report::default();
+        let mut failure = String::new();
+        for line in stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let Ok(line) = serde_json::from_slice::<Value>(line) else {
+                report.unread = report.unread.saturating_add(1);
+                continue;
+            };
+            match text(&line, "type") {
+                Some("item.completed") => {
+                    let Some(item) = line.get("item") else { continue };
+                    if text(item, "type") == Some("agent_message") {
+                        report.summary = text(item, "text").unwrap_or_default().to_owned();
+                    }
+                    report.steps.extend(step(item));
+                }
+                Some("turn.failed" | "error") => {
+                    let error = line.get("error").unwrap_or(&line);
+                    failure = text(error, "message").unwrap_or_default().to_owned();
+                }
+                _ => {}
+            }
+        }
+        if report.summary.is_empty() {
+            report.summary = failure;
+        }
+        report
+    }
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
+    value.get(field).and_then(Value::as_str)
+}
+
+fn step(item: &Value) -> Option<ReportedStep> {
+    let id = text(item, "id").unwrap_or_default().to_owned();
+    let called = |tool: &str, input: Value, answer: String, is_error: bool| ReportedStep {
+        reply: vec![Block::ToolUse {
+            id: id.clone(),
+            name: tool.to_owned(),
+            input,
+            invalid_input: None,
+        }],
+        results: vec![(id.clone(), tool.to_owned(), answer, is_error)],
+    };
+    match text(item, "type")? {
+        "agent_message" => Some(ReportedStep {
+            reply: vec![Block::Text { text: text(item, "text")?.to_owned() }],
+            results: Vec::new(),
+        }),
+        "command_execution" => {
+            let command = json!({ "command": item.get("command") });
+            let output = text(item, "aggregated_output").unwrap_or_default().to_owned();
+            let failed = item.get("exit_code").and_then(Value::as_i64) != Some(0);
+            Some(called("exec_command", command, output, failed))
+        }
+        "file_change" => {
+            let failed = text(item, "status") != Some("completed");
+            let changes = json!({ "changes": item.get("changes") });
+            Some(called("apply_patch", changes, String::new(), failed))
+        }
+        _ => None,
+    }
+}
