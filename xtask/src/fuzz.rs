@@ -9,8 +9,20 @@ use anyhow::{Context as _, Result, bail};
 use crate::verbs::{cargo, say};
 
 /// The readers of untrusted bytes; a test holds them against `fuzz/targets`.
-const TARGETS: [&str; 8] =
-    ["command", "policy", "ledger_text", "ledger_proof", "git_diff", "guest_wire", "scan", "names"];
+const TARGETS: [&str; 12] = [
+    "command",
+    "policy",
+    "ledger_text",
+    "ledger_proof",
+    "git_diff",
+    "guest_wire",
+    "scan",
+    "names",
+    "sse",
+    "anthropic",
+    "openai_chat",
+    "openai_responses",
+];
 
 fn installed(subcommand: &str) -> bool {
     Command::new(env!("CARGO"))

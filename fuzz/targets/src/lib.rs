@@ -5,6 +5,7 @@
 //! program `mutate` where no fuzzer can be built, and over the committed seeds by a test.
 
 mod inputs;
+mod models;
 
 /// One reader of untrusted bytes.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +17,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "command", read: inputs::command },
     Target { name: "policy", read: inputs::policy },
     Target { name: "ledger_text", read: inputs::ledger_text },
@@ -25,6 +26,10 @@ pub const TARGETS: [Target; 8] = [
     Target { name: "guest_wire", read: inputs::guest_wire },
     Target { name: "scan", read: inputs::scan },
     Target { name: "names", read: inputs::names },
+    Target { name: "sse", read: models::sse },
+    Target { name: "anthropic", read: models::anthropic },
+    Target { name: "openai_chat", read: models::openai_chat },
+    Target { name: "openai_responses", read: models::openai_responses },
 ];
 
 /// The target of that name.
