@@ -290,7 +290,7 @@ fn judged(
     }
     if tree.is_some() && tree == start.tree.as_ref() {
         let (code, hint) = if door.answered() == 0 {
-            let hint = "`bailiwick session show` has what it printed; check the provider and the program's version with `bailiwick agents`";
+            let hint = "`bailiwick task logs TASK` has what it printed; check the provider and the program's version with `bailiwick agents`";
             ("agent.no_answer", hint)
         } else {
             ("session.nothing_changed", "say more exactly what is wanted")

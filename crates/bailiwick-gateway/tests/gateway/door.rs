@@ -57,9 +57,7 @@ fn a_call_of_the_same_family_passes_byte_for_byte_but_for_the_model() {
         let pieces: Vec<Vec<u8>> = events(kind).as_bytes().chunks(7).map(<[u8]>::to_vec).collect();
         let server = Server::start(vec![Answer::Stream(pieces)]);
         let mut porch = Porch::open(&config(kind, &server));
-        let asked = format!(
-            r#"{{ "unknown":{{"deep":[1.50,1e3,"é\u00e9"]}}, "model" : "wish","max_tokens":7,"stream":true,"messages":[{{"role":"user","content":"hello","extra":null}}]}}"#
-        );
+        let asked = r#"{ "unknown":{"deep":[1.50,1e3,"é\u00e9"]}, "model" : "wish","max_tokens":7,"stream":true,"messages":[{"role":"user","content":"hello","extra":null}]}"#;
         let heard = porch.ask(
             &format!("POST {path}?beta=true"),
             &["authorization: Bearer session-token", "anthropic-beta: one,two", "cookie: c"],

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bailiwick_guest::{
-    Access, CageSpec, Ended, Guard, MARKER, Mount, Reply, read_message, write_message,
+    Access, CageSpec, Ended, Guard, MARKER, Mount, Network, Reply, read_message, write_message,
 };
 
 use super::harness::{Scene, starters};
@@ -109,6 +109,17 @@ fn bad_cages_are_refused() {
         ("root", |scene| scene.cage.gid = 0),
         ("name", |scene| scene.cage.name = "../../x".to_owned()),
         ("name", |scene| scene.cage.name = String::new()),
+        // A door is a port of a network that is the cage's alone, and goes out over a socket.
+        ("network of its own", |scene| {
+            scene.cage.door = Some(4100);
+            scene.cage.network = Network::Host;
+        }),
+        ("network of its own", |scene| {
+            scene.cage.door = Some(4100);
+            scene.cage.off.push(Guard::NetworkNamespace);
+        }),
+        ("no port", |scene| scene.cage.door = Some(0)),
+        ("opening the door", |scene| scene.cage.door = Some(4100)),
     ];
     for starter in starters() {
         let refused = |scene: &Scene, word: &str| match scene.ask(scene.exec(&["/bin/true"]), &[]).0

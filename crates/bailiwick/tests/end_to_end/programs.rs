@@ -261,3 +261,99 @@ fn agents_are_listed_and_a_kind_that_is_not_there_changes_nothing() {
         assert_eq!(bench.bailiwick(&["agents"]).expect(1).error_code(), code, "{text}");
     }
 }
+
+/// The platform is killed while a program waits for its model: the cage ends with it, the call that
+/// was cut off counts, and the run begins anew on a clean workspace.
+#[test]
+fn a_program_whose_platform_was_killed_begins_anew() {
+    let Some(place) = installed("codex") else { return };
+    let generated = generate::mend(&mut Seed::new(), 0);
+    let bench = Workbench::new();
+    let source = bench.path(&generated.name);
+    git::make_repository(&source, &generated.files);
+    let (asked_again, waiting) = std::sync::mpsc::channel::<()>();
+    let (go_on, killed) = std::sync::mpsc::channel::<()>();
+    let (killed, first) = (std::sync::Mutex::new(killed), std::sync::atomic::AtomicBool::new(true));
+    let known = generated.clone();
+    let server = ModelServer::start(Protocol::Openai, move |asked| {
+        if asked.role != "implementor" {
+            return known.scenario.answer(asked);
+        }
+        let work = work(&known, asked);
+        if asked.turns == 0 {
+            let edit = sed(&work.chain[0], &work.path);
+            let command = format!("ls; touch left-behind; {edit} && echo edited");
+            let (tool, input) = tool("codex", &command);
+            return Reply::text("I mend it.").call(tool, input);
+        }
+        if first.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            asked_again.send(()).unwrap();
+            killed.lock().unwrap().recv().unwrap();
+        }
+        // The second run removes what it left, so that what the first left would show.
+        match asked.turns {
+            1 => {
+                let (tool, input) = tool("codex", "rm left-behind");
+                Reply::text("I tidy up.").call(tool, input)
+            }
+            _ => Reply::text("Done."),
+        }
+    });
+    bench.write(
+        "bailiwick.toml",
+        &format!(
+            "[task]\nmodel = \"made-up-model\"\n[[provider]]\nname = \"p\"\nkind = \"openai\"\nbase_url = {:?}\nprice = \"free\"\n[[agent]]\nkind = \"codex\"\npath = {place:?}\n",
+            server.url()
+        ),
+    );
+    let repo = source.to_str().unwrap();
+    let mut child = bench
+        .command(&["run", &generated.task, "--repo", repo, "--agent", "codex", "--yes", "--json"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    waiting.recv().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    go_on.send(()).unwrap();
+
+    let tasks = bench.bailiwick(&["task", "list", "--json"]).expect(0).json();
+    let task = tasks[0]["id"].as_str().unwrap();
+    bench.bailiwick(&["task", "resume", task]).expect(0);
+    let ledger = bench.verified_ledger();
+    ledger.assert_every_action_is_closed();
+    assert_eq!(ledger.facts("merged").len(), 1);
+    let starts = ledger.permitted("agent_start");
+    let starts: Vec<_> =
+        starts.iter().filter(|start| start["action"]["agent"] == "codex").collect();
+    assert_eq!(starts.len(), 2, "{starts:?}");
+    assert_eq!(starts[0]["subject"]["session"], starts[1]["subject"]["session"]);
+    // No number of a call was given twice.
+    let calls = ledger.permitted("model_call");
+    let mut numbers: Vec<u64> = calls
+        .iter()
+        .filter(|call| call["subject"]["session"] == starts[0]["subject"]["session"])
+        .map(|call| call["action"]["step"].as_u64().unwrap())
+        .collect();
+    let count = numbers.len();
+    numbers.dedup();
+    assert_eq!((numbers.len(), numbers.first()), (count, Some(&1)), "{numbers:?}");
+    let interrupted = ledger.events().filter(|event| {
+        event["event"] == "finished" && event["result"]["code"] == "platform.interrupted"
+    });
+    assert_eq!(interrupted.count(), 2, "the program and its call");
+    // The second run did not find what the first had left.
+    let listings: Vec<String> = server
+        .calls()
+        .iter()
+        .filter(|call| call.role == "implementor" && call.turns == 1)
+        .map(|call| call.last_result().to_owned())
+        .collect();
+    assert_eq!(listings.len(), 2);
+    assert!(listings.iter().all(|listing| !listing.contains("left-behind")), "{listings:?}");
+    assert!(
+        !git::git(&bench.bare(&generated.name), &["ls-tree", "--name-only", "main"])
+            .contains("left-behind")
+    );
+}
