@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bailiwick_git::{
     Attribution, DiffOptions, EntryKind, Git, GitError, IgnoredFiles, MergeInput, NewCommit,
-    ReplayError, RepoPath, Signature, TrackPoint, Trailer, TreeId, Workspace, attribute,
+    Overlay, ReplayError, RepoPath, Signature, TrackPoint, Trailer, TreeId, Workspace, attribute,
 };
 use bailiwick_model::Timestamp;
 use bailiwick_model::action::{RepoRead, SecretUse};
@@ -309,6 +309,26 @@ impl EmbeddedForge {
     ) -> Result<String, ForgeError> {
         let (git, from, to) = (self.git(repo)?, from.clone(), to.clone());
         blocking(move || Ok(git.diff(&from, &to, DiffOptions::STANDARD)?.text)).await
+    }
+
+    /// Writes the tree of a commit with other files at some paths. No branch names it. `scratch` is
+    /// a directory that is there.
+    pub async fn overlay(
+        &self,
+        repo: &RepoName,
+        commit: &Oid,
+        files: Vec<(String, Overlay)>,
+        scratch: PathBuf,
+    ) -> Result<Oid, ForgeError> {
+        let (git, commit) = (self.git(repo)?, commit.clone());
+        blocking(move || {
+            let files: Vec<(RepoPath, Overlay)> = files
+                .into_iter()
+                .map(|(path, overlay)| Ok((RepoPath::parse(path)?, overlay)))
+                .collect::<Result<_, GitError>>()?;
+            Ok(git.overlay(&commit, &files, &scratch)?.oid().clone())
+        })
+        .await
     }
 
     /// Writes the object of the permit into a new directory; `index` is a file beside it.

@@ -22,6 +22,7 @@ mod error;
 mod fetch;
 mod name;
 mod nested;
+mod overlay;
 mod read;
 mod ref_writer;
 mod replay;
@@ -40,6 +41,7 @@ pub use diff::{Diff, DiffOptions, FileChange, FileContent, FileDiff, Hunk, Line,
 pub use diff_parse::parse_diff;
 pub use error::{Exit, GitError};
 pub use name::{NameError, RefName, RepoPath, TreeId};
+pub use overlay::Overlay;
 pub use read::{Commit, EntryKind, TreeEntry};
 pub use ref_writer::RefWriter;
 pub use replay::{MergeInput, ReplayError};

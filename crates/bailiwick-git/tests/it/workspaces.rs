@@ -1,4 +1,4 @@
-use bailiwick_git::{GitError, IgnoredFiles, SnapshotLimits, Workspace};
+use bailiwick_git::{GitError, IgnoredFiles, Overlay, SnapshotLimits, Workspace};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
@@ -134,4 +134,33 @@ fn a_workspace_is_taken_up_again_after_a_kill() {
     let again =
         Workspace::attach(&fixture.git, workspace.path(), &fixture.path("w.index")).unwrap();
     assert_eq!(fixture.names(&again.snapshot().unwrap()), ["a", "b"]);
+}
+
+#[test]
+fn an_overlay_has_other_files_at_some_paths_and_touches_nothing_else() {
+    let fixture = Fixture::new();
+    let base = fixture.commit(&[], "a", &[("a", "1"), ("b/c", "2"), ("d", "3"), ("e", "4")]);
+    let file = |content: &str, executable| Overlay::File { content: content.into(), executable };
+    let scratch = tempfile::tempdir().unwrap();
+    let files = [
+        (path("a"), Overlay::Gone),
+        (path("a"), file("again", true)),
+        (path("b"), file("a file in place of a folder", false)),
+        (path("d/f"), file("a folder in place of a file", false)),
+        (path("not/there"), Overlay::Gone),
+        (path("é new"), file("", false)),
+        (path("e"), Overlay::Gone),
+    ];
+    let tree = fixture.git.overlay(&base, &files, scratch.path()).unwrap();
+    assert_eq!(fixture.names(&tree), ["a", "b", "d/f", "é new"]);
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+    let workspace = fixture.checkout(tree.oid(), "w");
+    assert_eq!(fs::read(workspace.path().join("a")).unwrap(), b"again");
+    let mode = fs::metadata(workspace.path().join("a")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o111, 0o111);
+    let same = fixture.git.overlay(&base, &[], scratch.path()).unwrap();
+    assert_eq!(same, fixture.git.tree_of(&base).unwrap());
+    // what no tree may hold is refused
+    let planted = [(path(".git/config"), file("x", false))];
+    assert!(fixture.git.overlay(&base, &planted, scratch.path()).is_err());
 }
