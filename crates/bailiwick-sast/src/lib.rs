@@ -18,6 +18,7 @@ mod eval;
 mod ir;
 mod language;
 mod lower;
+mod mutate;
 mod pack;
 mod parse;
 mod paths;
@@ -28,6 +29,7 @@ mod scan;
 mod value;
 
 pub use language::Language;
+pub use mutate::{Mutant, mutants};
 pub use parse::Unread;
 pub use rule::{Confidence, Example, Rule, RuleError, Severity};
 pub use scan::{Finding, NoSources, Scan, Scanner, Sources};
