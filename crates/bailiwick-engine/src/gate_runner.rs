@@ -21,6 +21,13 @@ impl LedgerWatch {
         Watched { runner, watch: self.clone() }
     }
 
+    /// Remembers a refusal whose reason is the ledger.
+    pub(crate) fn note(&self, refusal: &CommandRefusal) {
+        if refusal.code.starts_with("ledger.") {
+            self.failure.get_or_init(|| refusal.clone());
+        }
+    }
+
     /// The failure, if there was one.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         match self.failure.get() {
@@ -43,10 +50,8 @@ impl<R: CommandRunner> CommandRunner for Watched<R> {
             return Err(failure.clone());
         }
         let done = self.runner.run(command).await;
-        if let Err(refusal) = &done
-            && refusal.code.starts_with("ledger.")
-        {
-            self.watch.failure.get_or_init(|| refusal.clone());
+        if let Err(refusal) = &done {
+            self.watch.note(refusal);
         }
         done
     }

@@ -45,6 +45,8 @@ impl Engine {
                     network: NetworkRule::Never,
                     access: Access::ReadWrite,
                     programs: agent.mounts(),
+                    caches_of: None,
+                    output_bytes: None,
                 };
                 let place = self.place(task, &subject, &context, &spot, &start).await?;
                 self.install(task, &subtask, &start, std::sync::Arc::clone(&place.sandbox)).await?;

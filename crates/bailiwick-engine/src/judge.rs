@@ -1,19 +1,17 @@
 //! Stage 4: gates on clean checkouts, then a verifier, then a reviewer, then the risk. What is
 //! against the candidate goes back to the implementor, and after that to a person.
 
-use std::sync::Arc;
-
 use bailiwick_agent::prompts;
 use bailiwick_agent::{ReviewSubmission, Submission, Tool, VerdictSubmission};
 use bailiwick_gates::risk::{self, RiskFacts};
 use bailiwick_gates::{
-    AcceptanceGate, Change, Checkout, CodeOwners, ContentGate as _, Gate, GateContext, GitTree,
-    Input, ProjectFiles, ProtectedRules, SecretsGate, TestsGate, WardenRunner, check_settings,
-    content_gates, judge_content, outside_scope, run_all, scope_report,
+    Change, CodeOwners, ContentGate as _, GateContext, GitTree, Input, ProtectedRules, SecretsGate,
+    check_settings, content_gates, judge_content, outside_scope, run_all, sandbox_gates,
+    scope_report,
 };
 use bailiwick_model::event::{Candidate, Fact, SessionEnd, Stage, StageEnd};
 use bailiwick_model::evidence::{Finding, GateReport, GateState};
-use bailiwick_model::id::{Oid, SubtaskKey, TaskId};
+use bailiwick_model::id::{SubtaskKey, TaskId};
 use bailiwick_model::plan::Check;
 use bailiwick_model::subject::{Role, Taint};
 use bailiwick_model::task::{Form, Task};
@@ -24,6 +22,7 @@ use jiff::Timestamp;
 use crate::actor;
 use crate::engine::Engine;
 use crate::error::{EngineError, chain};
+use crate::gate_bench::{GateBench, plain};
 use crate::gate_runner::LedgerWatch;
 use crate::session::Run;
 use crate::workspace::Spot;
@@ -83,14 +82,18 @@ impl Engine {
             return Ok(vec![unusable_settings(&reason)]);
         }
         let watch = LedgerWatch::default();
-        let base = self.gate_checkout(task, subtask, "gate-base", &candidate.base, &watch).await?;
-        let head =
-            self.gate_checkout(task, subtask, "gate-head", &candidate.commit, &watch).await?;
+        let base =
+            self.gate_checkout(task, subtask, &plain("gate-base"), &candidate.base, &watch).await?;
+        let head = self
+            .gate_checkout(task, subtask, &plain("gate-head"), &candidate.commit, &watch)
+            .await?;
         let acceptance = acceptance_of(task, subtask);
-        let gates: Vec<Box<dyn Gate>> = vec![Box::new(TestsGate), Box::new(AcceptanceGate)];
+        let gates = sandbox_gates(&self.settings().gate_sources);
+        let bench = GateBench { engine: self, task, subtask, watch: &watch };
         let context = GateContext {
             base: &base,
             head: &head,
+            bench: &bench,
             change: &change,
             rules: &rules,
             acceptance: &acceptance,
@@ -117,40 +120,6 @@ impl Engine {
         );
         watch.check()?;
         Ok(reports)
-    }
-
-    async fn gate_checkout(
-        &self,
-        task: &Task,
-        subtask: &SubtaskState,
-        purpose: &str,
-        commit: &Oid,
-        watch: &LedgerWatch,
-    ) -> Result<Checkout, EngineError> {
-        let subject = actor::subject(task, Some(subtask), Role::Gate);
-        let context = actor::context(task, Some(subtask));
-        let spot = Spot {
-            task: task.id,
-            subtask: Some(subtask.subtask.key.clone()),
-            purpose: purpose.to_owned(),
-            network: NetworkRule::Never,
-            access: Access::ReadWrite,
-            programs: Vec::new(),
-        };
-        let place = self.place(task, &subject, &context, &spot, commit).await?;
-        self.install(task, subtask, commit, Arc::clone(&place.sandbox)).await?;
-        let git = self.parts().forge.git(&task.repo)?;
-        let at = commit.clone();
-        let files = blocking("reading the project's files", move || ProjectFiles::read(&git, &at))
-            .await?
-            .map_err(|error| EngineError::machine("reading the project's files", &error))?;
-        let sandbox = place.sandbox;
-        let effect = move |permit| {
-            let sandbox = Arc::clone(&sandbox);
-            async move { sandbox.run(permit).await }
-        };
-        let runner = WardenRunner::new(Arc::clone(&self.parts().warden), subject, context, effect);
-        Ok(Checkout::new(commit.clone(), files, Arc::new(watch.over(runner))))
     }
 
     /// Lets a verifier, distinct from the implementor, judge the candidate on a clean checkout.
@@ -217,6 +186,8 @@ impl Engine {
             network: NetworkRule::Never,
             access: Access::ReadOnly,
             programs: Vec::new(),
+            caches_of: None,
+            output_bytes: None,
         };
         let place = self.place(task, &subject, &context, &spot, &candidate.commit).await?;
         if role == Role::Verifier {

@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod estimate;
 mod freezes;
+mod gate_bench;
 mod gate_runner;
 mod human;
 mod identity;

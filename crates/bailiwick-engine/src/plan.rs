@@ -69,6 +69,8 @@ impl Engine {
                     network: NetworkRule::Never,
                     access: Access::ReadOnly,
                     programs: Vec::new(),
+                    caches_of: None,
+                    output_bytes: None,
                 };
                 let base = self.parts().forge.head(&task.repo, &task.base_branch).await?;
                 let base = match earlier.as_ref().and_then(|run| run.started_from.clone()) {

@@ -87,6 +87,9 @@ impl Engine {
         config.network = spot.network;
         config.access = spot.access;
         config.programs.clone_from(&spot.programs);
+        if let Some(bytes) = spot.output_bytes {
+            config.limits.output_bytes = bytes;
+        }
         // Each command brings its own limit; this only has to be longer than any of them.
         config.limits.wall_clock_ms = LONGEST_COMMAND_MS;
         let tier = self.settings().tier;
@@ -162,6 +165,8 @@ impl Engine {
             network: NetworkRule::Setup,
             access: Access::ReadWrite,
             programs: Vec::new(),
+            caches_of: None,
+            output_bytes: None,
         };
         let place = self.place(task, &subject, &context, &spot, base).await?;
         self.run_setup(task, subtask, place.sandbox, command(fetcher.command, true)).await

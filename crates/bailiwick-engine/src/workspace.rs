@@ -33,17 +33,21 @@ pub(crate) struct Spot {
     pub(crate) access: Access,
     /// Programs of agents that are visible inside.
     pub(crate) programs: Vec<Mount>,
+    /// The checkout of the same subtask whose build caches it goes on with; its own when none.
+    pub(crate) caches_of: Option<&'static str>,
+    /// How much is kept of each output stream; the usual when none.
+    pub(crate) output_bytes: Option<u64>,
 }
 
 impl Engine {
-    fn spot_dir(&self, spot: &Spot) -> PathBuf {
+    fn spot_dir(&self, spot: &Spot, purpose: &str) -> PathBuf {
         let subtask = spot.subtask.as_ref().map_or("task", SubtaskKey::as_str);
-        self.settings().work_dir.join(spot.task.to_string()).join(subtask).join(&spot.purpose)
+        self.settings().work_dir.join(spot.task.to_string()).join(subtask).join(purpose)
     }
 
     /// Where builds of a checkout keep their caches.
     pub(crate) fn scratch_of(&self, spot: &Spot) -> PathBuf {
-        self.spot_dir(spot).join("scratch")
+        self.spot_dir(spot, spot.caches_of.unwrap_or(&spot.purpose)).join("scratch")
     }
 
     /// Makes a clean checkout of a commit or tree, in place of whatever was there.
@@ -57,7 +61,7 @@ impl Engine {
         spot: &Spot,
         object: &Oid,
     ) -> Result<Place, EngineError> {
-        let dir = self.spot_dir(spot);
+        let dir = self.spot_dir(spot, &spot.purpose);
         remove(&dir).await?;
         crash_point("engine.checkout_cleared");
         let scratch = self.scratch_of(spot);

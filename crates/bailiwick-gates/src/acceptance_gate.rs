@@ -20,6 +20,10 @@ impl Gate for AcceptanceGate {
         "acceptance"
     }
 
+    fn purpose(&self) -> &'static str {
+        "the task's acceptance checks"
+    }
+
     async fn run(&self, context: &GateContext<'_>) -> GateReport {
         let mut findings = Vec::new();
         let mut evidence = Vec::new();

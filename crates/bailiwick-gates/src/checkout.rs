@@ -22,6 +22,8 @@ pub struct CommandResult {
     pub ended: Ended,
     /// Standard output and error, as far as they were kept.
     pub output: Payload,
+    /// How many bytes of it were not kept.
+    pub dropped_bytes: u64,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
 }
@@ -63,6 +65,25 @@ impl CommandResult {
             }
         }
     }
+}
+
+/// Ends a report in what a command printed.
+const END: &str = "--- bailiwick: end of report ---";
+/// Stands in place of a report that is not there.
+const NONE: &str = "--- bailiwick: no report ---";
+
+/// A command that was to make a report.
+#[derive(Debug, Clone)]
+pub(crate) struct Reported {
+    /// How it ended.
+    pub(crate) result: CommandResult,
+    /// The report, or why there is none.
+    pub(crate) report: Result<String, String>,
+}
+
+/// A word that the shell takes as it is.
+pub(crate) fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// A command that was not run.
@@ -137,6 +158,47 @@ impl Checkout {
                 timeout_ms,
             })
             .await
+    }
+
+    /// Runs a command that makes a report: in a file, or on standard output where none is named.
+    ///
+    /// A report that lies there already (a change can bring one along) goes first, and what the
+    /// command prints beside a report in a file is kept apart from it.
+    pub(crate) async fn run_for_report(
+        &self,
+        command: &str,
+        directory: &WorkPath,
+        report: Option<&WorkPath>,
+        timeout_ms: u64,
+    ) -> Result<Reported, CommandRefusal> {
+        let text = match report {
+            // the command may end the shell it runs in, and may end with a comment
+            None => format!("( {command}\n)\ncode=$?\nprintf '\\n%s\\n' '{END}'\nexit $code"),
+            Some(file) => {
+                let file = quoted(file.as_str());
+                format!(
+                    "rm -rf -- {file}\n( {command}\n) 1>&2\ncode=$?\nif [ -f {file} ]; then cat -- {file}; \
+                     else printf '%s\\n' '{NONE}'; fi\nprintf '\\n%s\\n' '{END}'\nexit $code"
+                )
+            }
+        };
+        let result = self.run(&text, directory, timeout_ms).await?;
+        let output = result.text();
+        let report = if result.dropped_bytes > 0 {
+            Err(format!(
+                "the report has more than the {} bytes that are read",
+                crate::workbench::Keeps::REPORT_BYTES
+            ))
+        } else {
+            match output.split_once(&format!("\n{END}\n")) {
+                Some((report, _)) if report.trim() == NONE => {
+                    Err("the command wrote no report".to_owned())
+                }
+                Some((report, _)) => Ok(report.to_owned()),
+                None => Err("the command did not come to its end".to_owned()),
+            }
+        };
+        Ok(Reported { result, report })
     }
 
     /// The record of a run on this checkout.

@@ -10,6 +10,7 @@ mod judge;
 
 pub(crate) use input::only_new;
 pub use input::{EmptyTree, FilePair, GitTree, Input, LineRange, MapTree, Tree};
+pub(crate) use judge::conclude;
 pub use judge::judge_content;
 
 use crate::rule::Rule;

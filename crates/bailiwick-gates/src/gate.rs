@@ -3,6 +3,8 @@
 use crate::change::Change;
 use crate::checkout::Checkout;
 use crate::protected_rules::ProtectedRules;
+use crate::rule::Rule;
+use crate::workbench::Workbench;
 use async_trait::async_trait;
 use bailiwick_model::Timestamp;
 use bailiwick_model::evidence::{Finding, GateReport, GateState, Level};
@@ -10,12 +12,14 @@ use bailiwick_model::payload::Digest;
 use bailiwick_model::plan::Check;
 
 /// Everything a gate may go by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct GateContext<'a> {
     /// A clean checkout of the commit that the change starts from.
     pub base: &'a Checkout,
     /// A clean checkout of the change itself.
     pub head: &'a Checkout,
+    /// Makes checkouts of what neither commit has.
+    pub bench: &'a dyn Workbench,
     /// What the change touches.
     pub change: &'a Change,
     /// Settings and ignores, read from the protected branch.
@@ -26,11 +30,28 @@ pub struct GateContext<'a> {
     pub now: Timestamp,
 }
 
+impl std::fmt::Debug for GateContext<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GateContext")
+            .field("base", self.base)
+            .field("head", self.head)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A deterministic check of a change.
 #[async_trait]
 pub trait Gate: Send + Sync {
     /// Its stable name, such as `tests`.
     fn name(&self) -> &'static str;
+
+    /// What it does, in a sentence.
+    fn purpose(&self) -> &'static str;
+
+    /// The rules that it has by itself, as far as they can be switched off and suppressed.
+    fn rules(&self) -> Vec<Rule> {
+        Vec::new()
+    }
 
     /// Judges the change. What keeps the gate from running is part of the report, as
     /// [`GateState::Inconclusive`] with a reason and what to do.
@@ -50,6 +71,17 @@ pub async fn run_all(gates: &[Box<dyn Gate>], context: &GateContext<'_>) -> Vec<
 /// inconclusive. No report at all is inconclusive, too: nothing was shown.
 pub fn verdict(reports: &[GateReport]) -> GateState {
     worst(reports.iter().map(|report| report.state)).unwrap_or(GateState::Inconclusive)
+}
+
+/// The report of a gate that the protected branch has switched off.
+pub(crate) fn switched_off(gate: &dyn Gate, context: &GateContext<'_>) -> Option<GateReport> {
+    context.rules.gates.is_off(gate.name()).then(|| GateReport {
+        gate: gate.name().to_owned(),
+        state: GateState::Pass,
+        summary: "switched off on the protected branch".to_owned(),
+        findings: Vec::new(),
+        evidence: Vec::new(),
+    })
 }
 
 /// The worst of several states.

@@ -159,16 +159,19 @@ fn scan(path: &str, text: &str) -> Vec<Hit> {
     hits
 }
 
+/// The names of the tests in a text.
+pub(crate) fn test_names(text: &str) -> BTreeSet<String> {
+    wording::TEST_NAMES
+        .captures_iter(text)
+        .filter_map(|found| {
+            found.iter().skip(1).flatten().next().map(|name| name.as_str().to_owned())
+        })
+        .collect()
+}
+
 /// Tests by name that some touched file had and none has now; and test files that are gone.
 fn gone(input: &Input, hits: &mut Vec<Hit>) {
-    let names = |text: &str| -> BTreeSet<String> {
-        wording::TEST_NAMES
-            .captures_iter(text)
-            .filter_map(|found| {
-                found.iter().skip(1).flatten().next().map(|name| name.as_str().to_owned())
-            })
-            .collect()
-    };
+    let names = test_names;
     let after: BTreeSet<String> = input
         .change
         .pairs
@@ -214,7 +217,8 @@ fn loosened(pair: &FilePair, hits: &mut Vec<Hit>) {
     }
 }
 
-fn is_settings(path: &str) -> bool {
+/// Whether a file says what is tested and checked.
+pub(crate) fn is_settings(path: &str) -> bool {
     const NAMES: [&str; 30] = [
         ".coveragerc",
         "codecov.yml",

@@ -1,4 +1,6 @@
-//! Findings as SARIF 2.1.0 (OASIS standard), for code hosts and editors.
+//! Findings as SARIF 2.1.0 (OASIS standard), for code hosts and editors; and those of other tools.
+
+pub mod read;
 
 use crate::rule::{Effect, Rule};
 use bailiwick_model::evidence::{Finding, GateReport, GateState, Level, Severity};

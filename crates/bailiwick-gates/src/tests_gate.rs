@@ -5,7 +5,6 @@ pub(crate) mod judge;
 
 use crate::checkout::{Checkout, CommandRefusal};
 use crate::gate::{Gate, GateContext, worst};
-use crate::runner::TestOutput;
 use async_trait::async_trait;
 use bailiwick_model::evidence::{Evidence, Finding, GateReport, GateState};
 use detect::{Detection, TestCommand, detect};
@@ -23,6 +22,10 @@ pub struct TestsGate;
 impl Gate for TestsGate {
     fn name(&self) -> &'static str {
         "tests"
+    }
+
+    fn purpose(&self) -> &'static str {
+        "the repository's own tests, before and after the change"
     }
 
     async fn run(&self, context: &GateContext<'_>) -> GateReport {
@@ -92,7 +95,7 @@ async fn run_once(
     evidence: &mut Vec<Evidence>,
 ) -> Result<RunResult, CommandRefusal> {
     let result = checkout.run(&command.command, &command.directory, command.timeout_ms).await?;
-    let output = TestOutput::parse(&result.text());
-    evidence.push(checkout.evidence(name, &command.command, &result, output.counts));
-    Ok(RunResult { meaning: result.meaning(), text: result.text(), output })
+    let read = RunResult::new(&result);
+    evidence.push(checkout.evidence(name, &command.command, &result, read.output.counts));
+    Ok(read)
 }

@@ -49,6 +49,7 @@ mod tests {
             let run = Ok(RunResult::new(&CommandResult {
                 ended: Ended::Exit { code },
                 output: Payload::from(output),
+                dropped_bytes: 0,
                 duration_ms: 1,
             }));
             let judged = judge(&command(), &run.clone(), &run);

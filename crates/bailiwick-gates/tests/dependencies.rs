@@ -73,7 +73,11 @@ mod tests {
             let bytes = build_index(ecosystem, rows, now()).unwrap();
             indexes.add(SnapshotIndex::open(&bytes).unwrap());
         }
-        Sources { advisories: Some(Arc::new(advisories)), index: Some(Arc::new(indexes)) }
+        Sources {
+            advisories: Some(Arc::new(advisories)),
+            index: Some(Arc::new(indexes)),
+            ..Sources::default()
+        }
     }
 
     fn after(before: &Files, case: &Case) -> Files {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bailiwick_gates::Analyser;
 use bailiwick_gateway::{KeyRef, ProviderConfig, ProviderKind};
 use bailiwick_model::id::{GroupName, Person, RepoName};
 use bailiwick_model::task::MicroUsd;
@@ -31,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) setup: SetupConfig,
     /// What the gates on dependencies go by.
     pub(crate) dependencies: DependenciesConfig,
+    /// What the organisation asks of every change.
+    pub(crate) gates: GatesConfig,
     /// The cages.
     pub(crate) sandbox: SandboxConfig,
     /// Requests for approval.
@@ -217,6 +220,14 @@ pub(crate) struct DependenciesConfig {
     pub(crate) index: Option<PathBuf>,
 }
 
+/// `[gates]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GatesConfig {
+    /// External tools that speak SARIF, which run on every change of every repository.
+    pub(crate) analyser: Vec<Analyser>,
+}
+
 /// `[sandbox]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -340,6 +351,9 @@ impl Config {
             if !kinds.insert(agent.kind.as_str()) {
                 return Err(invalid(format!("two agents have the kind `{}`", agent.kind)));
             }
+        }
+        for file in config.gates.analyser.iter_mut().flat_map(|tool| tool.files.values_mut()) {
+            *file = base.join(&*file);
         }
         for provider in &mut config.providers {
             if let Some(script) = &mut provider.script {

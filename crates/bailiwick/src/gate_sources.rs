@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use bailiwick_deps::{Advisories, SnapshotIndex, SnapshotIndexes};
-use bailiwick_gates::Sources;
+use bailiwick_gates::{Analyser, Sources};
 
 use crate::command::Told;
 
@@ -24,7 +24,36 @@ pub(crate) fn load(advisories: Option<&Path>, index: Option<&Path>) -> Result<So
             Some(directory) => Some(Arc::new(read_indexes(directory)?)),
             None => None,
         },
+        analysers: Vec::new(),
     })
+}
+
+/// Reads the files that the organisation's tools bring along, and holds the tools against what a
+/// tool has to say.
+pub(crate) fn load_analysers(named: &[Analyser]) -> Result<Vec<Analyser>> {
+    let mut tools: Vec<Analyser> = Vec::with_capacity(named.len());
+    for tool in named {
+        let mut tool = tool.clone();
+        tool.check().map_err(|error| Told {
+            code: "config.invalid".to_owned(),
+            message: error.to_string(),
+            hint: "correct `[[gates.analyser]]` in the configuration".to_owned(),
+        })?;
+        if tools.iter().any(|other| other.name == tool.name) {
+            return Err(Told {
+                code: "config.invalid".to_owned(),
+                message: format!("two analysers have the name `{}`", tool.name),
+                hint: "give one of them another name".to_owned(),
+            }
+            .into());
+        }
+        for (name, path) in &tool.files {
+            let bytes = std::fs::read(path).map_err(|error| unusable(path, &error.to_string()))?;
+            tool.contents.insert(name.clone(), bytes);
+        }
+        tools.push(tool);
+    }
+    Ok(tools)
 }
 
 fn unusable(path: &Path, reason: &str) -> anyhow::Error {

@@ -182,10 +182,11 @@ fn settings(dir: &DataDir, config: &Config, ledger_key: &VerifierKey) -> Result<
     limits.max_steps = config.task.max_steps;
     limits.context_tokens = config.task.context_tokens;
     limits.max_output_tokens = config.task.max_output_tokens;
-    let gate_sources = crate::gate_sources::load(
+    let mut gate_sources = crate::gate_sources::load(
         config.dependencies.advisories.as_deref(),
         config.dependencies.index.as_deref(),
     )?;
+    gate_sources.analysers = crate::gate_sources::load_analysers(&config.gates.analyser)?;
     Ok(Settings {
         gate_sources,
         running_tasks: config.task.running_tasks,

@@ -15,5 +15,6 @@ mod end_to_end {
     mod programs;
     mod review;
     mod run;
+    mod running_gates;
     mod serve;
 }

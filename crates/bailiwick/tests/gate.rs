@@ -150,6 +150,88 @@ mod tests {
         );
     }
 
+    /// Says aloud that a test did not run, where the test command counts.
+    fn skipped(reason: &str) {
+        eprintln!("SKIPPED: {reason}");
+        if let Some(log) = std::env::var_os("BAILIWICK_SKIP_LOG") {
+            use std::io::Write as _;
+            let mut log = std::fs::OpenOptions::new().append(true).create(true).open(log).unwrap();
+            writeln!(log, "SKIPPED: {reason}").unwrap();
+        }
+    }
+
+    /// By the standard's own schema and a public reader, which the test command installs.
+    #[test]
+    fn sarif_is_valid_by_its_schema_and_opened_by_a_public_reader() {
+        let tools = ["BAILIWICK_SARIF_PYTHON", "BAILIWICK_SARIF_SCHEMA"].map(std::env::var_os);
+        let [Some(python), Some(schema)] = tools else {
+            skipped("no schema and no reader of SARIF; `cargo xtask test` installs them");
+            return;
+        };
+        let repository = Repository::new();
+        // findings of several gates with odd names, and a gate that can't judge
+        repository.write("a b#ü%/new.txt", &token(1));
+        repository
+            .write("s.py", "import os\n\ndef f(request):\n    os.system(request.args['a'])\n");
+        repository.write("package.json", "{\"dependencies\": {\"lodash\": \"4.17.21\"}");
+        repository.write(
+            "tests/test_a.py",
+            "import pytest\n\n@pytest.mark.skip\ndef test_a():\n    assert True\n",
+        );
+        let place = tempfile::tempdir().unwrap();
+        let sarif = place.path().join("out.sarif");
+        let (code, text) = repository.gate(&["run", "--sarif", sarif.to_str().unwrap()]);
+        assert_eq!(code, 1, "{text}");
+        let script = r#"
+import json, sys
+import jsonschema
+from sarif import loader
+schema = json.load(open(sys.argv[1]))
+log = json.load(open(sys.argv[2]))
+jsonschema.validators.validator_for(schema).check_schema(schema)
+errors = list(jsonschema.validators.validator_for(schema)(schema).iter_errors(log))
+for error in errors: print(list(error.absolute_path), error.message[:300])
+if errors: sys.exit(1)
+files = loader.load_sarif_files(sys.argv[2])
+files.init_path_prefix_stripping()
+records = files.get_records()
+print(json.dumps([[r["Severity"], r["Code"], r["Location"], r["Line"]] for r in records]))
+"#;
+        let check = |log: &str| {
+            std::fs::write(&sarif, log).unwrap();
+            let output = Command::new(&python)
+                .args(["-c", script])
+                .arg(&schema)
+                .arg(&sarif)
+                .output()
+                .unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+        };
+        let log = std::fs::read_to_string(&sarif).unwrap();
+        let (valid, said) = check(&log);
+        assert!(valid, "{said}");
+        let records: Vec<(String, String, String, serde_json::Value)> =
+            serde_json::from_str(said.lines().last().unwrap()).unwrap();
+        for (severity, rule, line) in [
+            ("error", "secrets/github-token", 1),
+            ("error", "sast/command-injection", 4),
+            ("error", "test-integrity/skipped", 3),
+        ] {
+            let found = records.iter().find(|record| record.1 == rule);
+            let Some(found) = found else { panic!("no `{rule}` in {said}") };
+            assert_eq!((found.0.as_str(), found.3.as_u64()), (severity, Some(line)), "{rule}");
+        }
+        let log_json: serde_json::Value = serde_json::from_str(&log).unwrap();
+        let runs = log_json["runs"].as_array().unwrap();
+        let failed =
+            runs.iter().filter(|run| run["invocations"][0]["executionSuccessful"] == false);
+        assert!(failed.count() > 0, "no gate was inconclusive: {log}");
+        // the schema does refuse what is no log
+        let (valid, said) = check(&log.replace("\"startLine\": ", "\"startLine\": -"));
+        assert!(!valid && said.contains("startLine"), "{said}");
+    }
+
     #[test]
     fn bad_input_is_told_and_nothing_is_run() {
         let repository = Repository::new();

@@ -51,8 +51,8 @@ where
         })?;
         // what is judged is what stands in the ledger
         match done.outcome() {
-            Outcome::Command { ended, output, duration_ms, .. } => {
-                Ok(CommandResult { ended, output, duration_ms })
+            Outcome::Command { ended, output, dropped_bytes, duration_ms, .. } => {
+                Ok(CommandResult { ended, output, dropped_bytes, duration_ms })
             }
             Outcome::Model { .. }
             | Outcome::Agent { .. }

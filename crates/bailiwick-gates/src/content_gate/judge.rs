@@ -2,6 +2,8 @@
 
 use super::{ContentGate, Hit, Input, Inspected};
 use crate::rule::{Effect, Rule};
+use crate::settings::GateSettings;
+use bailiwick_model::Timestamp;
 use bailiwick_model::evidence::{Finding, GateReport, GateState, Level};
 use bailiwick_model::payload::Digest;
 use std::collections::BTreeMap;
@@ -87,9 +89,20 @@ fn report(gate: &str, state: GateState, summary: String) -> GateReport {
 
 /// Turns what a gate saw into its report.
 fn judge(gate: &dyn ContentGate, input: &Input) -> GateReport {
+    conclude(gate.name(), gate.rules(), gate.inspect(input), &input.settings, input.now)
+}
+
+/// The report of a gate of these rules that saw this.
+pub(crate) fn conclude(
+    gate: &str,
+    rules: Vec<Rule>,
+    inspected: Inspected,
+    settings: &GateSettings,
+    now: Timestamp,
+) -> GateReport {
     let rules: BTreeMap<String, Rule> =
-        gate.rules().into_iter().map(|rule| (rule.id.clone().into_owned(), rule)).collect();
-    let Inspected { hits, mut doubts, looked_at } = gate.inspect(input);
+        rules.into_iter().map(|rule| (rule.id.clone().into_owned(), rule)).collect();
+    let Inspected { hits, mut doubts, looked_at } = inspected;
 
     let mut findings = Vec::new();
     let mut nth: BTreeMap<Digest, u32> = BTreeMap::new();
@@ -100,10 +113,10 @@ fn judge(gate: &dyn ContentGate, input: &Input) -> GateReport {
             doubts.push(format!("the gate has no rule `{}`; report this as a defect", hit.rule));
             continue;
         };
-        if input.settings.is_off(&rule.id) {
+        if settings.is_off(&rule.id) {
             continue;
         }
-        let (finding, effect) = finding(rule, &hit, &mut nth, input);
+        let (finding, effect) = finding(rule, &hit, &mut nth, (settings, now));
         match effect {
             Effect::Blocks => blocking += 1,
             Effect::AsksPerson => asking += 1,
@@ -164,7 +177,7 @@ fn judge(gate: &dyn ContentGate, input: &Input) -> GateReport {
     }
     // a doubt may name a file whose name is a secret
     let summary = bailiwick_scan::redact(&summary).text.into_owned();
-    GateReport { gate: gate.name().to_owned(), state, summary, findings, evidence: Vec::new() }
+    GateReport { gate: gate.to_owned(), state, summary, findings, evidence: Vec::new() }
 }
 
 /// The finding of a hit, and its effect once suppressions are counted.
@@ -172,7 +185,7 @@ fn finding(
     rule: &Rule,
     hit: &Hit,
     nth: &mut BTreeMap<Digest, u32>,
-    input: &Input,
+    (settings, now): (&GateSettings, Timestamp),
 ) -> (Finding, Effect) {
     let path = hit.path.as_deref().unwrap_or_default();
     let key =
@@ -187,8 +200,8 @@ fn finding(
 
     let (mut level, mut effect) = (rule.level(), rule.effect);
     let mut message = hit.message.clone();
-    if let Some(suppression) = input.settings.suppression(&fingerprint) {
-        if input.now < suppression.expires_at {
+    if let Some(suppression) = settings.suppression(&fingerprint) {
+        if now < suppression.expires_at {
             (level, effect) = (Level::Note, Effect::Informs);
             message.push_str(&format!(
                 "; suppressed by {} until {}: {}",

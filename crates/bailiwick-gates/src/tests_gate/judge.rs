@@ -5,20 +5,28 @@ use crate::checkout::{CommandRefusal, CommandResult, Meaning};
 use crate::gate::finding;
 use crate::runner::TestOutput;
 use bailiwick_model::evidence::{Finding, GateState, Level, TestCounts};
+use bailiwick_model::outcome::Ended;
 
 /// One run of the tests, read.
 #[derive(Debug, Clone)]
 pub struct RunResult {
-    pub(super) meaning: Meaning,
-    pub(super) text: String,
-    pub(super) output: TestOutput,
+    pub(crate) output: TestOutput,
+    meaning: Meaning,
+    text: String,
+    out_of_time: bool,
 }
 
 impl RunResult {
     /// Reads a command's result.
     pub fn new(result: &CommandResult) -> Self {
         let text = result.text();
-        Self { meaning: result.meaning(), output: TestOutput::parse(&text), text }
+        let out_of_time = matches!(&result.ended, Ended::Limit { limit } if limit == "wall_clock");
+        Self { meaning: result.meaning(), output: TestOutput::parse(&text), text, out_of_time }
+    }
+
+    /// Whether it was stopped because its time was up.
+    pub(crate) fn ran_out_of_time(&self) -> bool {
+        self.out_of_time
     }
 }
 
@@ -36,10 +44,19 @@ pub struct Judgement {
 
 /// What one run says by itself.
 #[derive(Debug)]
-enum Said {
+pub(crate) enum Said {
+    /// The tests ran, and all passed.
     Passed,
-    Failed { code: i32 },
-    Nothing { reason: String },
+    /// They ran, and not all passed; or what they test does not build.
+    Failed {
+        /// The command's exit code.
+        code: i32,
+    },
+    /// It shows nothing.
+    Nothing {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Signs in the output of a run that could not start for a lack of something on the machine, with
@@ -144,7 +161,8 @@ pub fn judge(
     }
 }
 
-fn said(run: &Result<RunResult, CommandRefusal>) -> Said {
+/// What a run of tests says by itself.
+pub(crate) fn said(run: &Result<RunResult, CommandRefusal>) -> Said {
     let run = match run {
         Ok(run) => run,
         Err(refusal) => return Said::Nothing { reason: refusal.to_string() },

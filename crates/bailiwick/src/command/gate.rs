@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use bailiwick_gates::{
     Change, ContentGate, GitTree, Input, ProtectedRules, Rule, Sources, check_settings,
-    content_gates, judge_content, sarif, verdict,
+    content_gates, judge_content, sandbox_gates, sarif, verdict,
 };
 use bailiwick_git::{Discovered, Git, GitError};
 use bailiwick_model::evidence::{GateReport, GateState, Level};
@@ -22,12 +22,9 @@ use crate::terminal;
 /// Branches that are taken for the protected one, in this order.
 const PROTECTED: [&str; 5] = ["origin/HEAD", "origin/main", "origin/master", "main", "master"];
 
-/// Gates that run the change's code, which takes the platform and a sandbox.
-const PLATFORM_GATES: [(&str, &str); 3] = [
-    ("scope", "the change stays in its subtask's scope, and off what only people change"),
-    ("tests", "the repository's own tests, before and after the change"),
-    ("acceptance", "the task's acceptance checks"),
-];
+/// The one gate that is neither of the two kinds: it needs a subtask.
+const SCOPE: (&str, &str) =
+    ("scope", "the change stays in its subtask's scope, and off what only people change");
 
 pub(crate) fn run(common: &Common, verb: &GateVerb) -> Result<Done> {
     match verb {
@@ -249,21 +246,30 @@ fn list(common: &Common) {
                 json!({"name": gate.name(), "purpose": gate.purpose(), "runs_here": true, "rules": rules})
             })
             .collect();
-        listed.extend(PLATFORM_GATES.iter().map(|(name, purpose)| {
-            json!({"name": name, "purpose": purpose, "runs_here": false, "rules": []})
+        listed.push(json!({"name": SCOPE.0, "purpose": SCOPE.1, "runs_here": false, "rules": []}));
+        listed.extend(sandbox_gates(&Sources::default()).iter().map(|gate| {
+            let rules: Vec<_> = gate.rules().iter().map(rule_json).collect();
+            json!({"name": gate.name(), "purpose": gate.purpose(), "runs_here": false, "rules": rules})
         }));
         terminal::out_json(&listed);
         return;
     }
     let mut lines = Vec::new();
+    let mut add =
+        |name: &str, purpose: &str, rules: Vec<Rule>| {
+            lines.push(format!("{name:<14} {purpose}"));
+            lines.extend(rules.iter().map(|rule| {
+                format!("  {:<38} {:<13} {}", rule.id, rule.effect.as_str(), rule.title)
+            }));
+        };
     for gate in &gates {
-        lines.push(format!("{:<14} {}", gate.name(), gate.purpose()));
-        for rule in gate.rules() {
-            lines.push(format!("  {:<38} {:<13} {}", rule.id, rule.effect.as_str(), rule.title));
-        }
+        add(gate.name(), gate.purpose(), gate.rules());
     }
-    lines.push("\nonly on the platform, in a sandbox:".to_owned());
-    lines.extend(PLATFORM_GATES.iter().map(|(name, purpose)| format!("{name:<14} {purpose}")));
+    add("\nonly on the platform, in a sandbox:", "", Vec::new());
+    add(SCOPE.0, SCOPE.1, Vec::new());
+    for gate in sandbox_gates(&Sources::default()) {
+        add(gate.name(), gate.purpose(), gate.rules());
+    }
     terminal::out(&lines.join("\n"));
 }
 
@@ -280,9 +286,11 @@ fn rule_json(rule: &Rule) -> serde_json::Value {
 }
 
 fn explain(common: &Common, name: &str) -> Result<Done> {
+    let in_sandbox = sandbox_gates(&Sources::default());
     let rules: Vec<Rule> = content_gates(&Sources::default())
         .iter()
         .flat_map(|gate| gate.rules())
+        .chain(in_sandbox.iter().flat_map(|gate| gate.rules()))
         .filter(|rule| rule.id == name || rule.id.split('/').next() == Some(name))
         .collect();
     if rules.is_empty() {
