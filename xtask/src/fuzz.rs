@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::verbs::{cargo, say};
 
 /// The readers of untrusted bytes; a test holds them against `fuzz/targets`.
-const TARGETS: [&str; 12] = [
+const TARGETS: [&str; 15] = [
     "command",
     "policy",
     "ledger_text",
@@ -22,6 +22,9 @@ const TARGETS: [&str; 12] = [
     "anthropic",
     "openai_chat",
     "openai_responses",
+    "sarif",
+    "coverage",
+    "mutants",
 ];
 
 fn installed(subcommand: &str) -> bool {

@@ -113,3 +113,30 @@ pub(crate) fn names(bytes: &[u8]) {
     drop(bailiwick_git::RefName::parse(&text));
     drop(bailiwick_git::RepoPath::parse(bytes));
 }
+
+pub(crate) fn sarif(bytes: &[u8]) {
+    if let Ok(log) = bailiwick_gates::sarif::read::read(&text(bytes), "/workspace") {
+        for path in log.results.iter().filter_map(|result| result.path.as_deref()) {
+            assert!(!path.starts_with('/') && !path.split('/').any(|part| part == ".."), "{path}");
+        }
+    }
+}
+
+pub(crate) fn coverage(bytes: &[u8]) {
+    if let Ok(coverage) = bailiwick_gates::coverage::Coverage::read(&text(bytes)) {
+        let lines = coverage.lines_of("src/a.py", "src", "/workspace");
+        assert!(lines.is_none_or(|lines| !lines.is_empty()));
+    }
+    // what test runners print is read in the same places
+    drop(bailiwick_gates::runner::TestOutput::parse(&text(bytes)));
+}
+
+pub(crate) fn mutants(bytes: &[u8]) {
+    for path in ["a.rs", "a.py", "a.js", "a.ts", "a.go", "A.java", "A.cs"] {
+        let found = bailiwick_sast::mutants(path, bytes, |_| true).unwrap_or_default();
+        let text = text(bytes);
+        for mutant in found.iter().take(20) {
+            assert!(mutant.apply(&text).is_some_and(|changed| changed != text), "{mutant:?}");
+        }
+    }
+}
