@@ -39,6 +39,15 @@ pub(crate) fn prepare() -> Vec<(String, String)> {
             say(&format!("SKIPPED: bills of materials against their schema: {error:#}"));
         }
     }
+    match sarif_reader() {
+        Ok((python, schema)) => {
+            variables.push(("BAILIWICK_SARIF_PYTHON".to_owned(), python));
+            variables.push(("BAILIWICK_SARIF_SCHEMA".to_owned(), schema));
+        }
+        Err(error) => {
+            say(&format!("SKIPPED: SARIF against its schema and by a public reader: {error:#}"));
+        }
+    }
     variables
 }
 
@@ -72,6 +81,60 @@ fn agents() -> Result<PathBuf> {
     Ok(tools)
 }
 
+/// A public reader of SARIF, and a validator of JSON against schemas. The reader's own needs for
+/// charts and documents are left out.
+const SARIF_READER: &str = "sarif-tools==3.0.5";
+const SARIF_NEEDS: [&str; 3] = ["jsonpath-ng==1.7.0", "pyyaml==6.0.2", "jsonschema==4.26.0"];
+/// A package that carries the schema of SARIF 2.1.0.
+const SARIF_SCHEMA: &str = "@microsoft/jest-sarif@1.0.0-beta.0";
+
+/// A Python that reads SARIF, and the schema.
+fn sarif_reader() -> Result<(String, String)> {
+    let tools = folder("sarif")?;
+    let python = tools.join("bin/python");
+    let schema = tools.join("package/lib/schemas/sarif-2.1.0-rtm.5.json");
+    let wanted = format!("{SARIF_READER} {} {SARIF_SCHEMA}", SARIF_NEEDS.join(" "));
+    let marker = tools.join("installed");
+    if !std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
+        venv(&tools)?;
+        let pip = |arguments: &[&str]| {
+            let mut command = Command::new(&python);
+            quiet(command.args(["-m", "pip", "install", "-q"]).args(arguments))
+        };
+        pip(&SARIF_NEEDS)?;
+        pip(&["--no-deps", SARIF_READER])?;
+        let archive = "schema.tgz";
+        for old in std::fs::read_dir(&tools)? {
+            let old = old?.path();
+            if old.extension().is_some_and(|ending| ending == "tgz") {
+                std::fs::remove_file(old)?;
+            }
+        }
+        quiet(Command::new("npm").args(["pack", "--silent", SARIF_SCHEMA]).current_dir(&tools))?;
+        let packed = std::fs::read_dir(&tools)?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|path| path.extension().is_some_and(|ending| ending == "tgz"))
+            .context("npm packed nothing")?;
+        std::fs::rename(packed, tools.join(archive))?;
+        quiet(Command::new("tar").args(["-xzf", archive]).current_dir(&tools))?;
+        if !schema.is_file() {
+            bail!("{SARIF_SCHEMA} has no schema");
+        }
+        std::fs::write(marker, wanted)?;
+    }
+    Ok((python.display().to_string(), schema.display().to_string()))
+}
+
+/// A Python of its own in a folder.
+fn venv(folder: &Path) -> Result<()> {
+    let make = || quiet(Command::new("python3").args(["-m", "venv"]).arg(folder));
+    if make().is_err() {
+        apt(&["python3-venv"])?;
+        make()?;
+    }
+    Ok(())
+}
+
 /// The reference library of the form of bills of materials.
 const BILL_PACKAGE: &str = "cyclonedx-python-lib[json-validation]==11.5.0";
 
@@ -80,11 +143,7 @@ fn bill_reader() -> Result<String> {
     let tools = folder("sbom")?;
     let (marker, python) = (tools.join("installed"), tools.join("bin/python"));
     if !std::fs::read_to_string(&marker).is_ok_and(|installed| installed == BILL_PACKAGE) {
-        let venv = || quiet(Command::new("python3").args(["-m", "venv"]).arg(&tools));
-        if venv().is_err() {
-            apt(&["python3-venv"])?;
-            venv()?;
-        }
+        venv(&tools)?;
         quiet(Command::new(&python).args(["-m", "pip", "install", "-q", BILL_PACKAGE]))?;
         std::fs::write(marker, BILL_PACKAGE)?;
     }
