@@ -1,6 +1,8 @@
 //! The gates' way to commands, watched for a failing ledger. A gate takes a command that was not
 //! run for something it can't judge; when the ledger is the reason, nothing may go on at all.
 
+pub(crate) mod bench;
+
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;

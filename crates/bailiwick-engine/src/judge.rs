@@ -22,8 +22,8 @@ use jiff::Timestamp;
 use crate::actor;
 use crate::engine::Engine;
 use crate::error::{EngineError, chain};
-use crate::gate_bench::{GateBench, plain};
 use crate::gate_runner::LedgerWatch;
+use crate::gate_runner::bench::{GateBench, plain};
 use crate::session::Run;
 use crate::workspace::Spot;
 

@@ -15,7 +15,6 @@ mod engine;
 mod error;
 mod estimate;
 mod freezes;
-mod gate_bench;
 mod gate_runner;
 mod human;
 mod identity;
