@@ -168,6 +168,24 @@ pub struct SecretUse {
     pub purpose: String,
 }
 
+/// A request to a host outside of the cage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRequest {
+    /// `https` or `http`.
+    pub scheme: String,
+    /// The host, in lower case; never with a port, a user or a dot at its end.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The method, in capitals.
+    pub method: String,
+    /// The path, from its `/` on, without a query.
+    pub path: String,
+    /// SHA-256 of the query and the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_digest: Option<Digest>,
+}
+
 /// Reading a repository: importing it, or checking a commit out into a workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepoRead {
@@ -376,6 +394,9 @@ pub enum Action {
     FileWrite(FileWrite),
     /// See [`SecretUse`].
     SecretUse(SecretUse),
+    /// See [`HostRequest`].
+    #[serde(rename = "request")]
+    HostRequest(HostRequest),
     /// See [`RepoRead`].
     RepoRead(RepoRead),
     /// See [`BranchPush`].
@@ -400,6 +421,7 @@ impl Action {
             Self::FileRead(_) => "file_read",
             Self::FileWrite(_) => "file_write",
             Self::SecretUse(_) => "secret_use",
+            Self::HostRequest(_) => "request",
             Self::RepoRead(_) => "repo_read",
             Self::BranchPush(_) => "branch_push",
             Self::PullRequestOpen(_) => "pull_request_open",
@@ -427,6 +449,15 @@ impl Action {
                 WriteMode::Edit { .. } => format!("edit {}", write.path),
             },
             Self::SecretUse(secret) => format!("{} for {}", secret.name, secret.purpose),
+            Self::HostRequest(request) => {
+                let usual = if request.scheme == "https" { 443 } else { 80 };
+                let port = Some(request.port).filter(|port| *port != usual);
+                let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+                format!(
+                    "{} {}://{}{port}{}",
+                    request.method, request.scheme, request.host, request.path
+                )
+            }
             Self::RepoRead(read) => match (&read.object, &read.source) {
                 (Some(object), _) => format!("{} at {object}", read.repo),
                 (None, Some(source)) => format!("{} from {source}", read.repo),
@@ -461,6 +492,7 @@ impl Action {
             Self::Command(_)
             | Self::FileRead(_)
             | Self::SecretUse(_)
+            | Self::HostRequest(_)
             | Self::RepoRead(_)
             | Self::BranchPush(_)
             | Self::PullRequestMerge(_) => Vec::new(),
@@ -495,6 +527,7 @@ act!(
     FileRead,
     FileWrite,
     SecretUse,
+    HostRequest,
     RepoRead,
     BranchPush,
     PullRequestOpen,

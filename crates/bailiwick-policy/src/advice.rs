@@ -1,9 +1,10 @@
 //! The narrowest change of the policy that would allow an action, in the short form.
 
-use bailiwick_model::action::Action;
+use bailiwick_model::action::{Action, HostRequest};
 use bailiwick_model::subject::Subject;
 use bailiwick_model::verdict::Verdict;
 
+use crate::command;
 use crate::explain;
 use crate::form::quote;
 use crate::load::{Rule, RuleEffect};
@@ -64,6 +65,7 @@ fn permit(subject: &Subject, action: &Action) -> String {
         Action::FileRead(read) => Some(read.path.as_str().to_owned()),
         Action::FileWrite(write) => Some(write.path.as_str().to_owned()),
         Action::SecretUse(secret) => Some(secret.name.clone()),
+        Action::HostRequest(request) => Some(place(request)),
         Action::BranchPush(push) => Some(push.branch.to_string()),
         Action::PullRequestOpen(open) => Some(open.head.to_string()),
         Action::AgentStart(start) => Some(start.agent.clone()),
@@ -101,6 +103,7 @@ fn lift(rule: &Rule, action: &Action) -> Advice {
         (true, "models-allow") => list("models", "allow", &operand),
         (true, "tools-allow") => list("tools", "allow", &operand),
         (true, "credentials-allow") => list("credentials", "allow", &operand),
+        (true, "hosts-allow") => list("hosts", "allow", &operand),
         (true, "paths-write-allow") => list("paths", "write_allow", &operand),
         (true, "paths-read-allow") => list("paths", "read_allow", &operand),
         (true, "agents-tiers") => list("agents", "tiers", &operand),
@@ -109,11 +112,19 @@ fn lift(rule: &Rule, action: &Action) -> Advice {
                 "add its programs to the list of rule `{}` at {at} ({})",
                 rule.id, rule.layer
             ),
-            toml: Some(format!(
-                "[commands]\n{} = [ …, \"PROGRAM\" ]",
-                name.trim_start_matches("commands-")
-            )),
+            toml: Some(named(name.trim_start_matches("commands-"), action)),
         },
+        (true, name) if limit(name, action).is_some() => {
+            let (section, key, value) = limit(name, action).unwrap_or_default();
+            Advice {
+                what: format!(
+                    "{} `{key}` of `[{section}]` at {at} ({})",
+                    if value.is_some() { "raise" } else { "take what matches it out of" },
+                    rule.layer
+                ),
+                toml: value.map(|value| format!("[{section}]\n{key} = {value}")),
+            }
+        }
         _ => Advice {
             what: match &rule.effect {
                 RuleEffect::Gate { group } => {
@@ -129,6 +140,43 @@ fn lift(rule: &Rule, action: &Action) -> Advice {
     }
 }
 
+/// The key of the short form that a limit stands in, with the value that would be enough.
+fn limit(name: &str, action: &Action) -> Option<(&'static str, &'static str, Option<String>)> {
+    let size = match action {
+        Action::PullRequestMerge(merge) => merge.size,
+        _ => None,
+    };
+    let usd = |micro: u64| format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000);
+    let estimate = match action {
+        Action::ModelCall(call) => Some(usd(call.estimate.0)),
+        _ => None,
+    };
+    Some(match name {
+        "models-deny" => ("models", "deny", None),
+        "tools-deny" => ("tools", "deny", None),
+        "credentials-deny" => ("credentials", "deny", None),
+        "hosts-deny" => ("hosts", "deny", None),
+        "commands-deny" => ("commands", "deny", None),
+        "paths-write-deny" | "paths-write-deny-commands" => ("paths", "write_deny", None),
+        "paths-read-deny" => ("paths", "read_deny", None),
+        "budgets-call" => ("budgets", "call_usd", Some(estimate?)),
+        "pull-requests-files" => ("pull_requests", "max_files", Some(size?.files.to_string())),
+        "pull-requests-lines" => ("pull_requests", "max_lines", Some(size?.lines.to_string())),
+        _ => return None,
+    })
+}
+
+/// The list of programs, or of their sub-commands, with those of this command.
+fn named(list: &str, action: &Action) -> String {
+    let found = match action {
+        Action::Command(command) => command::analyse(command),
+        _ => command::Effects::default(),
+    };
+    let names = if list == "operations" { &found.operations } else { &found.programs };
+    let names: Vec<String> = names.iter().map(|name| quote(name)).collect();
+    format!("[commands]\n{list} = [ …, {} ]", names.join(", "))
+}
+
 fn operand(action: &Action) -> String {
     match action {
         Action::ModelCall(call) => format!("{}/{}", call.provider, call.model),
@@ -137,6 +185,16 @@ fn operand(action: &Action) -> String {
         Action::FileWrite(write) => write.path.as_str().to_owned(),
         Action::SecretUse(secret) => secret.name.clone(),
         Action::AgentStart(start) => start.tier.clone(),
+        Action::HostRequest(request) => place(request),
         other => other.summary(),
     }
+}
+
+/// Exactly this request, in the words of the short form.
+fn place(request: &HostRequest) -> String {
+    let port = match (request.scheme.as_str(), request.port) {
+        ("https", 443) => String::new(),
+        (_, port) => format!(":{port}"),
+    };
+    format!("{} {}{port}{}", request.method, request.host, request.path)
 }

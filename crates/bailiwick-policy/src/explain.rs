@@ -127,6 +127,7 @@ fn instead(role: Role, action: &Action) -> &'static str {
             Action::ModelCall(_)
             | Action::FileRead(_)
             | Action::FileWrite(_)
+            | Action::HostRequest(_)
             | Action::RepoRead(_)
             | Action::AgentStart(_),
             _,
@@ -143,6 +144,13 @@ fn narrowest(subject: &Subject, action: &Action, question: &Question) -> String 
         Action::SecretUse(secret) => {
             format!(" when {{ context.purpose == {} }}", quote(&secret.purpose))
         }
+        Action::HostRequest(request) => format!(
+            " when {{ context.method == {} && context.scheme == {} && context.port == {} && context.path == {} }}",
+            quote(&request.method),
+            quote(&request.scheme),
+            request.port,
+            quote(&request.path)
+        ),
         Action::AgentStart(start) => {
             format!(" when {{ context.role == Role::\"{}\" }}", start.role.name())
         }

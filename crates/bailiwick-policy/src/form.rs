@@ -4,6 +4,7 @@
 //! layer and can only narrow; `[[permit]]` gives a right, which the organisation alone can do.
 
 mod compile;
+mod hosts;
 mod pattern;
 
 use std::ops::Range;
@@ -41,6 +42,7 @@ struct Form {
     models: Option<Spanned<Lists>>,
     tools: Option<Spanned<Lists>>,
     credentials: Option<Spanned<Lists>>,
+    hosts: Option<Spanned<Lists>>,
     commands: Option<Spanned<Commands>>,
     paths: Option<Spanned<Paths>>,
     budgets: Option<Spanned<Budgets>>,

@@ -3,11 +3,14 @@
 //! An invariant names the requests that must never be permitted, as a Cedar policy. It holds when
 //! no request is both among them and permitted. A gate that asks counts as not permitted.
 
+use bailiwick_model::subject::Role;
 use cedar_policy::Policy;
+use serde_json::Value;
 
 use crate::formula::{Atoms, Formula};
 use crate::index::can_apply;
 use crate::load::RuleEffect;
+use crate::schema::{ROLES, principal_type};
 use crate::set::{PolicySet, cases};
 
 /// What must never be permitted.
@@ -115,6 +118,45 @@ impl Invariant {
     pub fn find(name: &str) -> Option<Self> {
         INVARIANTS.into_iter().find(|one| one.name == name)
     }
+}
+
+/// A policy about what can happen: one that holds of no request but those that the platform makes,
+/// in which each principal is in exactly one role, and that of its kind. `principal` is the type.
+///
+/// A solver knows the schema and not this; without it, it would find requests by an agent that is
+/// a person as well.
+pub fn certain(policy: &Policy, principal: &str) -> Result<Policy, String> {
+    let role = |role: Role| {
+        serde_json::json!({ "in": {
+            "left": { "Var": "principal" },
+            "right": { "Value": { "__entity": { "type": "Role", "id": role.name() } } },
+        }})
+    };
+    let joined = |operator: &str, parts: Vec<Value>| {
+        parts
+            .into_iter()
+            .reduce(|left, right| serde_json::json!({ operator: { "left": left, "right": right } }))
+    };
+    let exactly = |one: Role| {
+        let others = ROLES
+            .into_iter()
+            .filter(|other| *other != one)
+            .map(|other| serde_json::json!({ "!": { "arg": role(other) } }));
+        joined("&&", std::iter::once(role(one)).chain(others).collect())
+    };
+    let own: Vec<Value> = ROLES
+        .into_iter()
+        .filter(|role| principal_type(*role) == principal)
+        .filter_map(exactly)
+        .collect();
+    let body = joined("||", own).ok_or_else(|| format!("`{principal}` is no kind of principal"))?;
+    let mut json = policy.to_json().map_err(|error| error.to_string())?;
+    let condition = serde_json::json!({ "kind": "when", "body": body });
+    match json.get_mut("conditions").and_then(Value::as_array_mut) {
+        Some(conditions) => conditions.push(condition),
+        None => return Err("the policy has no list of conditions".to_owned()),
+    }
+    Policy::from_json(Some(policy.id().clone()), json).map_err(|error| error.to_string())
 }
 
 /// Proves, without a solver, that a set permits none of the requests that `never` (a Cedar

@@ -13,7 +13,8 @@ use bailiwick_model::id::{RepoName, SessionId};
 use bailiwick_model::payload::Digest;
 use bailiwick_model::subject::{Context, Subject};
 
-use crate::load::PolicySource;
+use crate::error::PolicyErrors;
+use crate::load::{self, PolicySource};
 
 /// Whose rules they are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +90,16 @@ impl LayerSource {
         }
         Digest::of(&bytes)
     }
+}
+
+/// What a lower layer's `permit`s list, for whoever proves that the organisation gives it already.
+pub fn rights(source: &LayerSource) -> Result<Vec<cedar_policy::Policy>, PolicyErrors> {
+    let loaded = load::load(&source.layer, &source.sources)?;
+    Ok(loaded
+        .into_iter()
+        .filter(|one| one.policy.effect() == cedar_policy::Effect::Permit)
+        .map(|one| one.policy)
+        .collect())
 }
 
 /// The lower layers that a solver proved to only narrow, by [`LayerSource::digest`].

@@ -17,6 +17,7 @@ mod example;
 mod explain;
 mod form;
 mod formula;
+mod host;
 mod index;
 mod invariant;
 mod layer;
@@ -40,8 +41,8 @@ pub use compare::{Answer, Difference, Recorded, Replay, Replayer, Shift, differe
 pub use error::{PolicyError, PolicyErrors};
 pub use example::{Example, Expected, Missed, examples, usual_context};
 pub use explain::CODES;
-pub use invariant::{INVARIANTS, Invariant, Proof, prove};
-pub use layer::{Layer, LayerSource, Proved};
+pub use invariant::{INVARIANTS, Invariant, Proof, certain, prove};
+pub use layer::{Layer, LayerSource, Proved, rights};
 pub use lint::{Lint, LintKind, lint_set, may_fail};
 pub use load::{
     MAX_DEPTH, MAX_NODES, MAX_POLICIES, MAX_SOURCE_BYTES, PolicySource, Rule, RuleEffect,

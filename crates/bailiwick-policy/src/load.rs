@@ -457,15 +457,26 @@ fn validate(sources: &[PolicySource], loaded: &[Loaded]) -> Vec<PolicyError> {
         Err(error) => return internal(error.to_string()),
     };
     let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
+    // A name that does not exist makes a policy impossible as well: told is what was mistyped, not
+    // what follows from it.
+    let follows = |what: &str| what.contains("unable to find an applicable action");
+    let mistaken: Vec<&PolicyId> = result
+        .validation_errors()
+        .filter(|error| !follows(&error.to_string()))
+        .map(|error| error.policy_id())
+        .collect();
     let mut errors: Vec<PolicyError> = result
         .validation_errors()
+        .filter(|error| !follows(&error.to_string()) || !mistaken.contains(&error.policy_id()))
         .map(|error| {
             fault_of(sources, loaded, error.policy_id(), error, "it does not fit the schema")
         })
         .collect();
     // A warning is refused as well: a condition that can never hold is a rule that never applies,
     // and a mixed-script name is one that reads like another.
-    errors.extend(result.validation_warnings().map(|warning| {
+    let warnings =
+        result.validation_warnings().filter(|warning| !mistaken.contains(&warning.policy_id()));
+    errors.extend(warnings.map(|warning| {
         fault_of(
             sources,
             loaded,
@@ -504,7 +515,8 @@ fn fault_of<E: Diagnostic + std::fmt::Display>(
         line,
         column,
         policy: Some(id_text.to_owned()),
-        what: one_line(&error.to_string()),
+        // the place and the policy stand before it already
+        what: one_line(error.to_string().trim_start_matches(&format!("for policy `{id_text}`, "))),
         why,
         fix: error.help().map_or_else(
             || "see the schema for the names and types that can be used".to_owned(),

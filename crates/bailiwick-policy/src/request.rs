@@ -4,6 +4,7 @@
 //! is typed by the schema, and the finished request is validated against it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::LazyLock;
 
 use bailiwick_model::action::{Action, Purpose, ReadMode, ReviewVerdict, WriteMode};
 use bailiwick_model::id::{BranchName, Person, RepoName};
@@ -16,6 +17,7 @@ use cedar_policy::{
 
 use crate::command::{self, Effects};
 use crate::form;
+use crate::host;
 use crate::path::Scopes;
 use crate::schema::{principal_type, schema};
 
@@ -278,6 +280,15 @@ fn operands(
             alone("Secret", secret.name.clone(), vec![pair("name", string(&secret.name))]),
             vec![pair("purpose", string(&secret.purpose))],
         ),
+        Action::HostRequest(request) => (
+            alone("Host", host::name(request)?, vec![pair("name", string(&request.host))]),
+            vec![
+                pair("scheme", string(host::scheme(request)?)),
+                pair("port", long(u64::from(request.port))),
+                pair("method", string(host::method(request)?)),
+                pair("path", string(host::path(request)?)),
+            ],
+        ),
         Action::RepoRead(read) => (
             alone(
                 "Repository",
@@ -384,9 +395,39 @@ fn within(
     Ok(Resource { kind, id, attributes, parent: Some(uid("Repository", repo.as_str())?) })
 }
 
+/// The entity types that every decision names, read once: reading a name is parsing Cedar.
+static TYPES: LazyLock<HashMap<&'static str, EntityTypeName>> = LazyLock::new(|| {
+    [
+        "Action",
+        "Agent",
+        "AgentKind",
+        "Branch",
+        "File",
+        "Host",
+        "Human",
+        "Model",
+        "PullRequest",
+        "Purpose",
+        "Reading",
+        "Repository",
+        "Review",
+        "Role",
+        "Secret",
+        "Service",
+        "Taint",
+        "Tool",
+        "Workspace",
+    ]
+    .into_iter()
+    .filter_map(|name| Some((name, name.parse().ok()?)))
+    .collect()
+});
+
 fn uid(kind: &str, id: &str) -> Result<EntityUid, String> {
-    let kind: EntityTypeName =
-        kind.parse().map_err(|error: cedar_policy::ParseErrors| error.to_string())?;
+    let kind = match TYPES.get(kind) {
+        Some(known) => known.clone(),
+        None => kind.parse().map_err(|error: cedar_policy::ParseErrors| error.to_string())?,
+    };
     Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
 }
 

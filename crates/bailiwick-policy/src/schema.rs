@@ -9,13 +9,14 @@ use cedar_policy::{Schema, SchemaFragment};
 pub const SCHEMA_TEXT: &str = include_str!("../schema/bailiwick.cedarschema");
 
 /// Every kind of action, by the name it has in policies.
-pub const ACTION_KINDS: [&str; 12] = [
+pub const ACTION_KINDS: [&str; 13] = [
     "model_call",
     "tool_call",
     "command",
     "file_read",
     "file_write",
     "secret_use",
+    "request",
     "repo_read",
     "branch_push",
     "pull_request_open",

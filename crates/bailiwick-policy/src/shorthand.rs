@@ -16,6 +16,7 @@ const COMMIT: &str = "0000000000000000000000000000000000000000";
 /// | `command` | the command line |
 /// | `file_read`, `file_write` | the path |
 /// | `secret_use` | `NAME for PURPOSE` |
+/// | `request` | `METHOD https://HOST/PATH`; `GET` when no method is given |
 /// | `repo_read` | `check-out`, or `import from PATH` |
 /// | `branch_push` | the branch |
 /// | `pull_request_open` | the branch with the change |
@@ -69,6 +70,7 @@ fn operands(kind: &str, operand: &str, repo: &str, person: &str) -> Option<Value
             let (name, purpose) = operand.split_once(" for ").unwrap_or((operand, "model call"));
             json!({ "name": name, "purpose": purpose })
         }
+        "request" => request(operand)?,
         "repo_read" => match operand.strip_prefix("import from ") {
             Some(source) => json!({ "repo": repo, "source": source, "branch": "main" }),
             None => json!({ "repo": repo, "object": COMMIT, "branch": "main" }),
@@ -101,6 +103,23 @@ fn operands(kind: &str, operand: &str, repo: &str, person: &str) -> Option<Value
     })
 }
 
+/// `GET https://host:8443/path`.
+fn request(operand: &str) -> Option<Value> {
+    let (method, place) = operand.split_once(' ').unwrap_or(("GET", operand));
+    let (scheme, rest) = place.trim().split_once("://")?;
+    let (host, path) = match rest.find('/') {
+        Some(at) => rest.split_at_checked(at)?,
+        None => (rest, "/"),
+    };
+    let usual = if scheme == "https" { 443 } else { 80 };
+    let (host, port) = match host.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse::<u16>().ok()?),
+        _ => (host, usual),
+    };
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    Some(json!({ "scheme": scheme, "host": host, "port": port, "method": method, "path": path }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +133,9 @@ mod tests {
             ("file_read: src/lib.rs", "file_read"),
             ("file_write: src/lib.rs", "file_write"),
             ("secret_use: provider/a for model call", "secret_use"),
+            ("request: https://api.example.com/v1?x=y", "request"),
+            ("request: POST http://localhost:8080", "request"),
+            ("request: GET https://[::1]/", "request"),
             ("repo_read: check-out", "repo_read"),
             ("repo_read: import from /srv/shop", "repo_read"),
             ("branch_push: bailiwick/x", "branch_push"),

@@ -58,7 +58,7 @@ mod harness {
                 let case = serde_json::to_value(case).unwrap();
                 let mut context = json!({
                     "repo": "shop", "protected_branch": "main", "taint": [], "scope": ["src/**"], "budget_left": 1_000_000,
-                    "denials": 0, "single_user": false, "approvals": [],
+                    "denials": 0, "single_user": false, "approvals": [], "facts": {},
                 });
                 for (key, value) in
                     case.get("context").and_then(Value::as_object).into_iter().flatten()

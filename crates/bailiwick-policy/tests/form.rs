@@ -7,7 +7,7 @@ mod form {
     use bailiwick_model::subject::Subject;
     use bailiwick_model::verdict::Verdict;
     use bailiwick_policy::{
-        Answer, Layer, LayerSource, PolicySet, PolicySource, Proved, RuleEffect, may_fail,
+        Answer, Layer, LayerSource, PolicySet, PolicySource, Proved, RuleEffect, advise, may_fail,
         parse_action, usual_context,
     };
     use proptest::prelude::*;
@@ -132,6 +132,101 @@ mod form {
         check(permit, "verifier", "command: just plan", Denied, "");
     }
 
+    /// The narrowest change is one: once it is written, the answer is another.
+    #[test]
+    fn what_is_advised_allows_it() {
+        let merge = r#"{"kind":"pull_request_merge","repo":"shop","number":7,"head":"0000000000000000000000000000000000000000","base":"main","expected_base":"0000000000000000000000000000000000000000","method":"merge","gates_passed":true,"verified":true,"approved_by":["bo"],"independent_approval":true,"trailers":[],"size":{"files":41,"lines":900,"areas":1,"tests":true}}"#;
+        for (limits, role, action, advised) in [
+            ("", "implementor", "command: just plan", "match = [\"just plan\"]"),
+            (
+                "",
+                "implementor",
+                "request: PUT https://api.test/v1",
+                "match = [\"PUT api.test/v1\"]",
+            ),
+            (
+                "",
+                "implementor",
+                "request: GET http://api.test:81/",
+                "match = [\"GET api.test:81/\"]",
+            ),
+            ("", "verifier", "file_write: src/a", "match = [\"src/a\"]"),
+            ("[pull_requests]\nmax_files = 40\n", "publisher", merge, "max_files = 41"),
+            ("[pull_requests]\nmax_lines = 40\n", "publisher", merge, "max_lines = 900"),
+            (
+                "[budgets]\ncall_usd = 0.001\n",
+                "implementor",
+                "model_call: a/b",
+                "call_usd = 0.010000",
+            ),
+        ] {
+            let set = load(limits).unwrap_or_else(|errors| panic!("{errors}"));
+            let context = json!({"scope": ["**"], "approvals": ["reviewers"]});
+            let subject: Subject =
+                serde_json::from_value(json!({"role": role, "on_behalf_of": "ana"})).unwrap();
+            let parsed = parse_action(action, "shop", "ana").unwrap();
+            let verdict = decide(&set, role, action, context.clone());
+            assert_eq!(Answer::of(&verdict), Answer::Denied, "{action}");
+            let advice = advise(&set, &subject, &parsed, &verdict);
+            let [advice] = advice.as_slice() else { panic!("{action}: {advice:?}") };
+            let toml = advice.toml.as_ref().unwrap_or_else(|| panic!("{action}: {advice:?}"));
+            assert!(toml.contains(advised), "{action}: {toml}");
+            let set = load(toml).unwrap_or_else(|errors| panic!("{toml}\n{errors}"));
+            let after = decide(&set, role, action, context);
+            assert_eq!(Answer::of(&after), Answer::Allowed, "{action}: {toml}\n{after:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_with_methods_and_paths() {
+        use Answer::{Allowed, Asked, Denied};
+        let hosts = "[hosts]\nallow = [\"GET,HEAD *.example\", \"api.test/v1/*\", \"*:8443/up\"]\ndeny = [\"bad.example\"]\nask = [{ group = \"ops\", match = [\"HEAD *\"] }]\n";
+        let set = load(hosts).unwrap_or_else(|errors| panic!("{errors}"));
+        // set-up may read anything; what the list says is the limit
+        for (request, answer, rule) in [
+            ("GET https://files.example/a", Allowed, "setup-requests"),
+            ("GET https://api.test/v1/a/b", Allowed, ""),
+            ("GET https://api.test/v1", Denied, "limits.hosts-allow"),
+            ("GET https://api.test/v2/a", Denied, "limits.hosts-allow"),
+            ("GET https://example/a", Denied, "limits.hosts-allow"),
+            ("GET https://files.example.evil.test/a", Denied, "limits.hosts-allow"),
+            // another port is another place to whoever lists what is allowed
+            ("GET https://files.example:8443/a", Denied, "limits.hosts-allow"),
+            ("GET https://files.example:8443/up", Allowed, ""),
+            // and the same to whoever lists what is not
+            ("GET https://bad.example/a", Denied, "limits.hosts-deny"),
+            ("GET https://bad.example:8443/up", Denied, "limits.hosts-deny"),
+            ("HEAD https://files.example/a", Asked, "limits.hosts-ask-1"),
+            ("HEAD https://files.example:8443/up", Asked, "limits.hosts-ask-1"),
+        ] {
+            let verdict = decide(&set, "setup", &format!("request: {request}"), json!({}));
+            assert_eq!(Answer::of(&verdict), answer, "{request}: {verdict:?}");
+            let rules = match verdict {
+                Verdict::Permit { rules } | Verdict::NeedsApproval { rules, .. } => rules,
+                Verdict::Deny(denial) => denial.rules,
+            };
+            assert!(rule.is_empty() || rules.contains(&rule.to_owned()), "{request}: {rules:?}");
+        }
+        let permit = "[[permit]]\naction = \"request\"\nroles = [\"implementor\"]\nmatch = [\"POST api.test/v1/search\"]\nreason = \"searching\"\n";
+        check(
+            permit,
+            "implementor",
+            "request: POST https://api.test/v1/search",
+            Allowed,
+            "limits.permit-1",
+        );
+        for other in [
+            "GET https://api.test/v1/search",
+            "POST https://api.test/v1/search/x",
+            "POST https://api.test:444/v1/search",
+            "POST http://api.test/v1/search",
+            "POST http://api.test:443/v1/search",
+        ] {
+            check(permit, "implementor", &format!("request: {other}"), Denied, "");
+        }
+        check(permit, "verifier", "request: POST https://api.test/v1/search", Denied, "");
+    }
+
     #[test]
     fn what_is_not_understood_is_refused_with_a_place() {
         for (text, line, what) in [
@@ -166,6 +261,24 @@ mod form {
                 "[[permit]]\naction = \"command\"\nroles = [\"human\"]\nmatch = [\"git *\"]\nreason = \"r\"\n",
                 4,
                 "whole text",
+            ),
+            ("[hosts]\nallow = [\"https://api.test\"]\n", 2, "it has a scheme"),
+            ("[hosts]\nallow = [\"get api.test\"]\n", 2, "methods are in capitals"),
+            ("[hosts]\nallow = [\"GET, HEAD api.test\"]\n", 2, "methods are in capitals"),
+            ("[hosts]\ndeny = [\"Api.test\"]\n", 2, "not a name in lower case"),
+            ("[hosts]\ndeny = [\"api.*.test\"]\n", 2, "not a name in lower case"),
+            ("[hosts]\ndeny = [\"api.test:https\"]\n", 2, "not a port"),
+            ("[hosts]\ndeny = [\"api.test/../x\"]\n", 2, "not one that a request can have"),
+            ("[hosts]\ndeny = []\n", 2, "empty"),
+            (
+                "[hosts]\nask = [\n  { group = \"ops\", match = [\"/v1\"] },\n]\n",
+                3,
+                "not a name in lower case",
+            ),
+            (
+                "[[permit]]\naction = \"request\"\nroles = [\"setup\"]\nreason = \"r\"\n",
+                2,
+                "does not say which",
             ),
             ("[tools]\nask = [{ group = \"A B\", match = [\"x\"] }]\n", 2, "not a group"),
         ] {
@@ -218,6 +331,13 @@ mod form {
             section("tools", vec![list("allow").boxed(), list("deny").boxed()]),
             section("credentials", vec![list("allow").boxed(), list("deny").boxed()]),
             section(
+                "hosts",
+                vec![
+                    Just("allow = [\"GET *.example\", \"a.test/b/*\"]\n".to_owned()).boxed(),
+                    Just("deny = [\"HEAD,POST *\", \"b.test:80\"]\n".to_owned()).boxed(),
+                ],
+            ),
+            section(
                 "paths",
                 vec![
                     places("write_allow").boxed(),
@@ -260,10 +380,12 @@ mod form {
                 ],
             ),
         )
-            .prop_map(|(a, b, c, d, e, f, g)| [a, b, c, d, e, f, g].concat())
+            .prop_map(|(a, b, c, d, e, f, g, h)| [a, b, c, d, e, f, g, h].concat())
     }
 
-    const ASKED: [(&str, &str); 14] = [
+    const ASKED: [(&str, &str); 16] = [
+        ("setup", "request: GET https://a.test/b/c"),
+        ("setup", "request: HEAD https://x.example/"),
         ("implementor", "model_call: anthropic/abc"),
         ("coordinator", "tool_call: submit_plan"),
         ("implementor", "tool_call: finish"),

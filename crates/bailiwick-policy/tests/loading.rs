@@ -65,9 +65,17 @@ mod refused {
                 "{HEAD}permit(principal, action == Action::\"file_read\", resource is Branch);"
             ),
             2,
-            "for policy",
+            "policy is impossible",
         );
-        check(&rule("context.denials > 3 && false"), 2, "for policy");
+        check(&rule("context.denials > 3 && false"), 2, "policy is impossible");
+        // one mistake is told once, and not what follows from it
+        let errors =
+            load(&format!("{HEAD}permit(principal, action == Action::\"file_reed\", resource);"))
+                .err()
+                .unwrap()
+                .errors;
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].fix.contains("file_read"), "{errors:?}");
     }
 
     #[test]

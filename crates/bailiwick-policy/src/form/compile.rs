@@ -2,6 +2,7 @@
 
 use toml::Spanned;
 
+use super::hosts::{self, Gives};
 use super::pattern::{Place, either, models, one_of, quote};
 use super::{Agents, Ask, Budgets, Commands, Form, Generated, Lists, Paths, Permit, PullRequests};
 use crate::error::{PolicyError, place};
@@ -67,6 +68,9 @@ impl<'a> Compiler<'a> {
         if let Some(section) = &form.credentials {
             let scope = "principal, action == Action::\"secret_use\", resource";
             self.lists("credentials", "credential", scope, section.get_ref(), named);
+        }
+        if let Some(section) = &form.hosts {
+            self.hosts(section.get_ref());
         }
         if let Some(section) = &form.commands {
             self.commands(section.get_ref());
@@ -213,6 +217,59 @@ impl<'a> Compiler<'a> {
                 scope,
                 when: condition(&names),
             });
+        }
+    }
+
+    fn hosts(&mut self, section: &Lists) {
+        let lists = [&section.allow, &section.deny].into_iter().flatten().map(Spanned::get_ref);
+        let asked = section.ask.iter().map(|ask| &ask.get_ref().what);
+        for list in lists.chain(asked) {
+            self.host_patterns(list);
+        }
+        let scope = "principal, action == Action::\"request\", resource";
+        let words = Words { reason: section.reason.as_deref(), hint: section.hint.as_deref() };
+        if let Some(allow) = &section.allow {
+            let names = self.names(allow);
+            self.rule(Rule {
+                id: "hosts-allow",
+                at: allow.span().start,
+                gate: None,
+                reason: words.reason("the request is not among those allowed"),
+                hint: words.hint(&format!("Use one of: {}.", shown(&names))),
+                scope,
+                when: format!("!{}", bracketed(&hosts::condition(&names, Gives::Yes))),
+            });
+        }
+        if let Some(deny) = &section.deny {
+            let names = self.some(deny);
+            self.rule(Rule {
+                id: "hosts-deny",
+                at: deny.span().start,
+                gate: None,
+                reason: words.reason("this request is not allowed here"),
+                hint: words.hint("Use another host, or go on without it."),
+                scope,
+                when: hosts::condition(&names, Gives::No),
+            });
+        }
+        let condition = |names: &[&str]| hosts::condition(names, Gives::No);
+        self.asks("hosts-ask", scope, &section.ask, &words, condition);
+    }
+
+    fn host_patterns(&mut self, list: &[Spanned<String>]) {
+        for one in list {
+            if let Some(why) = hosts::fault(one.get_ref()) {
+                self.fault(
+                    one.span().start,
+                    format!(
+                        "`{}` is not a pattern of requests: {why}",
+                        one.get_ref().escape_debug()
+                    ),
+                    "it would never match what was meant",
+                    "write `GET,HEAD api.example.com/v1/*`; methods, port and path may be left out"
+                        .to_owned(),
+                );
+            }
         }
     }
 
@@ -620,6 +677,10 @@ impl<'a> Compiler<'a> {
             "file_read" | "file_write" => {
                 let names = self.places(list.get_ref());
                 files(&names)
+            }
+            "request" => {
+                self.host_patterns(list.get_ref());
+                hosts::condition(&names, Gives::Yes)
             }
             "review_submit" | "pull_request_merge" | "repo_read" => {
                 self.fault(

@@ -5,6 +5,7 @@ use bailiwick_model::action::Action;
 use bailiwick_model::event::Event;
 use bailiwick_model::subject::{Context, Subject};
 use bailiwick_model::verdict::Verdict;
+use bailiwick_policy::command::{Effect, analyse};
 use bailiwick_policy::{PolicySet, advise, parse_action, usual_context};
 use serde_json::{Value, json};
 
@@ -29,7 +30,7 @@ pub(super) async fn explain(common: &Common, arguments: ExplainArguments) -> Res
     } else {
         recorded(common, &arguments.what).await?
     };
-    let set = subject(common, arguments.policy.as_deref())?;
+    let set = subject(common, arguments.policy.as_deref()).await?;
     let verdict = set.decide(&question.subject, &question.action, &question.context);
     if common.json {
         terminal::out_json(&as_json(&set, &question, &verdict));
@@ -97,6 +98,14 @@ async fn recorded(common: &Common, what: &str) -> Result<Question> {
     })
 }
 
+/// What a command would do, as rules see it: undecidable parts first, the programs last.
+fn effects(action: &Action) -> Vec<Effect> {
+    match action {
+        Action::Command(command) => analyse(command).list(),
+        _ => Vec::new(),
+    }
+}
+
 fn rules_of(verdict: &Verdict) -> &[String] {
     match verdict {
         Verdict::Permit { rules } | Verdict::NeedsApproval { rules, .. } => rules,
@@ -113,6 +122,9 @@ fn told(set: &PolicySet, question: &Question, verdict: &Verdict) -> String {
         question.context.repo,
         terminal::safe(&question.action.summary())
     );
+    for effect in effects(&question.action) {
+        text.push_str(&format!("  effect: {}\n", terminal::safe(&effect.to_string())));
+    }
     if let Some((seq, then, policy)) = &question.recorded {
         text.push_str(&format!(
             "entry {seq}, under policy {policy}: {}\n",
@@ -181,12 +193,19 @@ fn as_json(set: &PolicySet, question: &Question, verdict: &Verdict) -> Value {
         .into_iter()
         .map(|advice| json!({"what": advice.what, "toml": advice.toml}))
         .collect();
+    let effects: Vec<Value> = effects(&question.action)
+        .iter()
+        .map(|effect| {
+            let (kind, what) = effect.parts();
+            json!({"effect": kind, "what": what})
+        })
+        .collect();
     let recorded = question.recorded.as_ref().map(
         |(seq, decision, policy)| json!({"entry": seq, "decision": decision, "policy": policy}),
     );
     json!({
         "subject": question.subject, "action": question.action, "context": question.context,
         "decision": verdict, "policy": set.digest(), "rules": rules, "changes": changes,
-        "recorded": recorded,
+        "recorded": recorded, "effects": effects,
     })
 }
