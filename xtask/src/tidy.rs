@@ -56,7 +56,9 @@ const RULES: &[Rule] = &[
 /// Third-party crates that only the named crates may depend on directly.
 const OWNED: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
-    ("cedar-policy", &["policy"]),
+    // the solver runs in a process of the program, never below it
+    ("cedar-policy", &["policy", "bailiwick"]),
+    ("cedar-policy-symcc", &["bailiwick"]),
     ("axum", &["bailiwick"]),
     ("reqwest", &["gateway", "bailiwick"]),
     ("secrecy", &["gateway", "forge", "bailiwick"]),

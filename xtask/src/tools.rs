@@ -33,7 +33,7 @@ pub(crate) fn prepare() -> Vec<(String, String)> {
             say(&format!("SKIPPED: the tests with agents' own programs: {error:#}"));
         }
     }
-    match bill_reader() {
+    match python_with("sbom", BILL_PACKAGE) {
         Ok(python) => variables.push(("BAILIWICK_SBOM_PYTHON".to_owned(), python)),
         Err(error) => {
             say(&format!("SKIPPED: bills of materials against their schema: {error:#}"));
@@ -46,6 +46,12 @@ pub(crate) fn prepare() -> Vec<(String, String)> {
         }
         Err(error) => {
             say(&format!("SKIPPED: SARIF against its schema and by a public reader: {error:#}"));
+        }
+    }
+    match python_with("solver", SOLVER_PACKAGE) {
+        Ok(python) => variables.push(("BAILIWICK_SOLVER".to_owned(), python)),
+        Err(error) => {
+            say(&format!("SKIPPED: proofs of policies by a solver: {error:#}"));
         }
     }
     variables
@@ -138,14 +144,18 @@ fn venv(folder: &Path) -> Result<()> {
 /// The reference library of the form of bills of materials.
 const BILL_PACKAGE: &str = "cyclonedx-python-lib[json-validation]==11.5.0";
 
-/// A Python that has it.
-fn bill_reader() -> Result<String> {
-    let tools = folder("sbom")?;
+/// The solver, at the version that the compiler of its questions was written for. The package has
+/// the library; what makes a program of it is in `bailiwick`.
+const SOLVER_PACKAGE: &str = "cvc5==1.3.1";
+
+/// A Python that has a package.
+fn python_with(name: &str, package: &str) -> Result<String> {
+    let tools = folder(name)?;
     let (marker, python) = (tools.join("installed"), tools.join("bin/python"));
-    if !std::fs::read_to_string(&marker).is_ok_and(|installed| installed == BILL_PACKAGE) {
+    if !std::fs::read_to_string(&marker).is_ok_and(|installed| installed == package) {
         venv(&tools)?;
-        quiet(Command::new(&python).args(["-m", "pip", "install", "-q", BILL_PACKAGE]))?;
-        std::fs::write(marker, BILL_PACKAGE)?;
+        quiet(Command::new(&python).args(["-m", "pip", "install", "-q", package]))?;
+        std::fs::write(marker, package)?;
     }
     Ok(python.display().to_string())
 }

@@ -434,16 +434,7 @@ pub(crate) enum PolicyVerb {
         since: Option<String>,
     },
     /// Proves the named invariants, or one.
-    Prove {
-        /// The invariant's name (default: all).
-        invariant: Option<String>,
-        /// A candidate instead of what is configured.
-        #[arg(long, value_name = "CANDIDATE")]
-        policy: Option<String>,
-        /// Requests of your own that must never be permitted, as a Cedar `permit`.
-        #[arg(long, value_name = "CEDAR", conflicts_with = "invariant")]
-        never: Option<String>,
-    },
+    Prove(ProveArguments),
     /// How two policies differ, rule by rule.
     Diff {
         /// A starter, a bundle, a directory, a file.
@@ -482,6 +473,21 @@ pub(crate) struct ExplainArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ProveArguments {
+    /// The invariant's name (default: all).
+    pub(crate) invariant: Option<String>,
+    /// A candidate instead of what is configured.
+    #[arg(long, value_name = "CANDIDATE")]
+    pub(crate) policy: Option<String>,
+    /// Requests of your own that must never be permitted, as a Cedar `permit`.
+    #[arg(long, value_name = "CEDAR", conflicts_with = "invariant")]
+    pub(crate) never: Option<String>,
+    /// The solver in place of `policy.solver`: a `cvc5`, a Python that has it, or `off`.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) solver: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct PublishArguments {
     /// The directory with the policies and their examples.
     pub(crate) directory: String,
@@ -503,6 +509,9 @@ pub(crate) struct PublishArguments {
     /// Publish although an invariant is not proved; each that is not is named.
     #[arg(long)]
     pub(crate) unproved: bool,
+    /// The solver in place of `policy.solver`: a `cvc5`, a Python that has it, or `off`.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) solver: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

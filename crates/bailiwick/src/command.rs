@@ -161,7 +161,7 @@ async fn dispatch(mut arguments: Arguments) -> Result<Done> {
         Verb::Group(verb) => Box::pin(people::group(common, verb)).await,
         Verb::Token(verb) => Box::pin(people::token(common, verb)).await,
         Verb::Whoami => Box::pin(people::whoami(common)).await,
-        Verb::Config(verb) => config::run(common, &verb),
+        Verb::Config(verb) => Box::pin(config::run(common, &verb)).await,
         Verb::Agents => agents::run(common),
         Verb::Sandbox(verb) => Box::pin(sandbox::run(common, verb)).await,
         Verb::Doctor => Box::pin(doctor::run(common)).await,

@@ -155,6 +155,13 @@ pub(crate) struct PolicyConfig {
     pub(crate) starter: Option<String>,
     /// The layers of teams, which can only narrow.
     pub(crate) team: Vec<TeamConfig>,
+    /// The solver that proves claims about policies: a `cvc5` program, a Python that has the
+    /// package `cvc5`, or `off`. A `cvc5` in the usual places is found without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) solver: Option<String>,
+    /// How many seconds one question to the solver may take (default: 30).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) solver_seconds: Option<u32>,
 }
 
 /// `[[policy.team]]`

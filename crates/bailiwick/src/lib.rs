@@ -20,6 +20,7 @@ mod platform;
 mod policies;
 mod progress;
 mod render;
+mod solver;
 mod terminal;
 mod web;
 

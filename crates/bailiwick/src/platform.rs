@@ -46,7 +46,7 @@ impl Platform {
     ) -> Result<Self> {
         let ledger_key = ledger_key(&dir)?.verifier().clone();
         let store = open_store(&dir)?;
-        let policies = Arc::new(Policies::open(&config.policy, &dir)?);
+        let policies = Arc::new(Policies::open(&config.policy, &dir).await?);
         let policy = policies.current().await;
         let wait = i64::from(config.approval.wait_minutes).saturating_mul(60);
         let warden = Warden::new(policy, Arc::new(store.clone()), Arc::new(store.clone()));

@@ -30,21 +30,43 @@ use tokio_util::sync::CancellationToken;
 use crate::command::Told;
 use crate::config::PolicyConfig;
 use crate::data_dir::DataDir;
+use crate::solver::Prover;
 
 /// How often the files of the policy are looked at while a server runs.
 const GLANCE: Duration = Duration::from_millis(250);
 
 /// The organisation's and the teams' layers as they are configured, or what is wrong with them.
 /// Nothing is kept of it.
-pub(crate) fn check(config: &PolicyConfig) -> Result<PolicySet> {
+pub(crate) async fn check(config: &PolicyConfig) -> Result<PolicySet> {
     let organisation = organisation::read(config).map_err(|refused| refused.told())?;
+    let teams = layers::teams(config).map_err(|refused| refused.told())?;
+    let proved = prove(config, &organisation.set, teams.iter()).await;
     let mut set = organisation.set;
-    for team in layers::teams(config).map_err(|refused| refused.told())? {
-        set = set.narrowed(&team, &Proved::nothing()).map_err(|errors| {
+    for team in teams {
+        set = set.narrowed(&team, &proved).map_err(|errors| {
             Refused::new(&team.layer.to_string(), "policy.layer_refused", &errors.errors).told()
         })?;
     }
     Ok(set)
+}
+
+/// The lower layers that a solver proves to lie within the organisation's. It is asked only about
+/// those that can't be proved without one.
+async fn prove(
+    config: &PolicyConfig,
+    organisation: &PolicySet,
+    layers: impl Iterator<Item = &LayerSource>,
+) -> Proved {
+    let mut proved = Proved::nothing();
+    let open: Vec<&LayerSource> =
+        layers.filter(|layer| organisation.narrowed(layer, &proved).is_err()).collect();
+    if !open.is_empty() {
+        let mut prover = Prover::start(config).await;
+        for layer in open {
+            prover.narrows(organisation, layer, &mut proved).await;
+        }
+    }
+    proved
 }
 
 /// Why a policy is not in force.
@@ -117,12 +139,14 @@ struct State {
     repositories: BTreeMap<RepoName, layers::RepositoryLayer>,
     alerts: BTreeMap<String, Refused>,
     seen: read::Fingerprint,
+    /// What a solver proved of the layers.
+    proved: Proved,
 }
 
 impl Policies {
     /// Reads the organisation's and the teams' layers. Without a valid one there is no policy, and
     /// nothing is started.
-    pub(crate) fn open(config: &PolicyConfig, dir: &DataDir) -> Result<Self> {
+    pub(crate) async fn open(config: &PolicyConfig, dir: &DataDir) -> Result<Self> {
         let home = dir.policy();
         let seen = read::Fingerprint::of(&config.watched());
         let mut alerts = BTreeMap::new();
@@ -139,13 +163,15 @@ impl Policies {
         }
         let teams = layers::teams(config).map_err(|refused| refused.told())?;
         // each is tried now, so that a mistake is told at the start
+        let proved = prove(config, &organisation.set, teams.iter()).await;
         let mut set = organisation.set.organisation();
         for team in &teams {
-            set = set.narrowed(team, &Proved::nothing()).map_err(|errors| {
+            set = set.narrowed(team, &proved).map_err(|errors| {
                 Refused::new(&team.layer.to_string(), "policy.layer_refused", &errors.errors).told()
             })?;
         }
-        let state = State { organisation, teams, repositories: BTreeMap::new(), alerts, seen };
+        let repositories = BTreeMap::new();
+        let state = State { organisation, teams, repositories, alerts, seen, proved };
         Ok(Self {
             config: config.clone(),
             dir: home,
@@ -179,10 +205,9 @@ impl Policies {
     /// The organisation's layer with all others on it. A layer that can't be put on is refused.
     fn compose(&self, state: &mut State) -> PolicySet {
         let mut set = state.organisation.set.organisation();
-        let proved = Proved::nothing();
         for team in &state.teams {
             let name = team.layer.to_string();
-            match set.narrowed(team, &proved) {
+            match set.narrowed(team, &state.proved) {
                 Ok(with) => set = with,
                 Err(errors) => {
                     let refused = Refused::new(&name, "policy.layer_refused", &errors.errors);
@@ -192,7 +217,7 @@ impl Policies {
             }
         }
         for (repo, layer) in &mut state.repositories {
-            let (with, refused) = layer.put_on(&set, repo, &self.dir);
+            let (with, refused) = layer.put_on(&set, repo, &self.dir, &state.proved);
             set = with;
             let name = format!("repository {repo}");
             match refused {
@@ -240,6 +265,10 @@ impl Policies {
             }
         }
         if changed {
+            let repositories = state.repositories.values().filter_map(|layer| layer.source());
+            let layers: Vec<&LayerSource> = state.teams.iter().chain(repositories).collect();
+            let proved = prove(&self.config, &state.organisation.set, layers.iter().copied()).await;
+            state.proved = proved;
             let set = Arc::new(self.compose(&mut state));
             warden.replace_policy(Arc::clone(&set));
         }

@@ -17,4 +17,5 @@ mod end_to_end {
     mod run;
     mod running_gates;
     mod serve;
+    mod solver;
 }

@@ -48,7 +48,7 @@ pub(crate) fn operation(verb: &Verb) -> Option<Operation> {
         Verb::Policy(
             PolicyVerb::Check { .. }
             | PolicyVerb::Test { .. }
-            | PolicyVerb::Prove { .. }
+            | PolicyVerb::Prove(_)
             | PolicyVerb::Diff { .. }
             | PolicyVerb::Publish(_)
             | PolicyVerb::Key { .. },

@@ -8,12 +8,12 @@ use crate::command::{Done, configuration};
 use crate::config::Config;
 use crate::terminal;
 
-pub(crate) fn run(common: &Common, verb: &ConfigVerb) -> Result<Done> {
+pub(crate) async fn run(common: &Common, verb: &ConfigVerb) -> Result<Done> {
     match verb {
         ConfigVerb::Schema => terminal::out_json(&Config::schema()),
         ConfigVerb::Check => {
             let config = configuration(common)?;
-            crate::policies::check(&config.policy)?;
+            crate::policies::check(&config.policy).await?;
             let providers: Vec<&str> = config.providers.iter().map(|p| p.name.as_str()).collect();
             if common.json {
                 terminal::out_json(&json!({"valid": true, "providers": providers}));

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::arguments::Common;
 use crate::command::{Done, configuration};
 use crate::data_dir::DataDir;
+use crate::solver::{HOW_TO_GET, Prover};
 use crate::terminal;
 
 #[derive(Debug, Serialize)]
@@ -39,6 +40,7 @@ pub(crate) async fn run(common: &Common) -> Result<Done> {
         }));
     }
     findings.extend(configured(common).await);
+    findings.push(solver(common).await);
     findings.push(data(common));
     let all = findings.iter().all(|finding| finding.ok || !finding.needed);
     if common.json {
@@ -124,6 +126,27 @@ async fn configured(common: &Common) -> Vec<Finding> {
                 how_to_get: None,
             })
             .collect(),
+    }
+}
+
+/// The solver of `policy prove`. Without it proofs are propositional, which proves less.
+async fn solver(common: &Common) -> Finding {
+    let config = configuration(common).map(|config| config.policy).unwrap_or_default();
+    let prover = Prover::start(&config).await;
+    let (ok, detail) = match (prover.name(), &prover.trouble) {
+        (Some(name), _) => (true, format!("{name} proves claims about policies")),
+        (None, Some(trouble)) => {
+            (false, format!("{trouble}; claims about policies are proved without one"))
+        }
+        (None, None) => (true, "switched off (`policy.solver`)".to_owned()),
+    };
+    Finding {
+        area: "policy".to_owned(),
+        name: "solver".to_owned(),
+        ok,
+        needed: false,
+        detail,
+        how_to_get: (!ok).then(|| HOW_TO_GET.to_owned()),
     }
 }
 

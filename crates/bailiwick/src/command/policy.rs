@@ -24,17 +24,15 @@ pub(crate) async fn run(common: &Common, verb: PolicyVerb) -> Result<Done> {
         PolicyVerb::Show { candidate, cedar } => {
             Box::pin(show::show(common, candidate, cedar)).await
         }
-        PolicyVerb::Check { candidates } => show::check(common, &candidates),
+        PolicyVerb::Check { candidates } => Box::pin(show::check(common, &candidates)).await,
         PolicyVerb::Test { candidates } => show::test(common, &candidates),
         PolicyVerb::Explain(arguments) => Box::pin(explain::explain(common, arguments)).await,
         PolicyVerb::Replay { candidate, since } => {
             Box::pin(replay::replay(common, &candidate, since.as_deref())).await
         }
-        PolicyVerb::Prove { invariant, policy, never } => {
-            prove::prove(common, invariant.as_deref(), policy.as_deref(), never.as_deref())
-        }
+        PolicyVerb::Prove(arguments) => Box::pin(prove::prove(common, &arguments)).await,
         PolicyVerb::Diff { before, after } => show::diff(common, &before, &after),
-        PolicyVerb::Publish(arguments) => publish::publish(common, &arguments),
+        PolicyVerb::Publish(arguments) => Box::pin(publish::publish(common, &arguments)).await,
         PolicyVerb::Key { file, name } => key(common, &file, &name),
     }
 }
@@ -58,10 +56,10 @@ fn key(common: &Common, file: &std::path::Path, name: &str) -> Result<Done> {
 }
 
 /// The policy that a command is about: a candidate, or what is configured.
-fn subject(common: &Common, candidate: Option<&str>) -> Result<PolicySet> {
+async fn subject(common: &Common, candidate: Option<&str>) -> Result<PolicySet> {
     match candidate {
         Some(name) => Ok(load(&read(name)?)?),
-        None => crate::policies::check(&configuration(common)?.policy),
+        None => crate::policies::check(&configuration(common)?.policy).await,
     }
 }
 

@@ -63,7 +63,7 @@ async fn try_command(common: &Common, arguments: SandboxRunArguments) -> Result<
     let sandbox = tiers.open(tier, cage).await.map_err(Told::from)?;
 
     let warden = Warden::new(
-        Arc::new(crate::policies::check(&config.policy)?),
+        Arc::new(crate::policies::check(&config.policy).await?),
         Arc::new(Kept(Mutex::default())),
         Arc::new(NoBudget),
     );

@@ -95,6 +95,11 @@ impl RepositoryLayer {
         Self { head, trace, found }
     }
 
+    /// What it says, if it can be read.
+    pub(super) fn source(&self) -> Option<&LayerSource> {
+        self.found.as_ref().ok()?.as_ref()
+    }
+
     /// Whether it has any part in a decision.
     pub(super) fn says_something(&self) -> bool {
         !matches!(self.found, Ok(None))
@@ -106,6 +111,7 @@ impl RepositoryLayer {
         set: &PolicySet,
         repo: &RepoName,
         home: &Path,
+        proved: &Proved,
     ) -> (PolicySet, Option<Refused>) {
         let name = format!("repositories/{repo}.json");
         let layer = Layer::Repository(repo.clone());
@@ -115,7 +121,7 @@ impl RepositoryLayer {
                 drop(std::fs::remove_file(home.join(&name)));
                 return (set.clone(), None);
             }
-            Ok(Some(source)) => match set.narrowed(source, &Proved::nothing()) {
+            Ok(Some(source)) => match set.narrowed(source, proved) {
                 Ok(with) => {
                     if let Err(error) = self.keep(source, home, &name) {
                         tracing::warn!(%error, %repo, "a repository's last good policy could not be kept");
@@ -126,8 +132,8 @@ impl RepositoryLayer {
             },
             Err(refused) => refused.clone(),
         };
-        let last = last_good(home, &name, &layer)
-            .and_then(|source| set.narrowed(&source, &Proved::nothing()).ok());
+        let last =
+            last_good(home, &name, &layer).and_then(|source| set.narrowed(&source, proved).ok());
         (last.unwrap_or_else(|| closed(set, &layer)), Some(refused))
     }
 

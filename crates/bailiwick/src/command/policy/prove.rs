@@ -5,8 +5,9 @@ use bailiwick_policy::{INVARIANTS, Invariant, PolicySet, Proof};
 use serde_json::{Value, json};
 
 use super::subject;
-use crate::arguments::Common;
-use crate::command::{Done, Told};
+use crate::arguments::{Common, ProveArguments};
+use crate::command::{Done, Told, configuration};
+use crate::solver::Prover;
 use crate::terminal;
 
 /// What was found out about one claim, and by what.
@@ -14,18 +15,14 @@ pub(super) struct Finding {
     pub(super) name: String,
     pub(super) why: String,
     pub(super) proof: Proof,
-    pub(super) by: &'static str,
+    pub(super) by: String,
 }
 
-pub(super) fn prove(
-    common: &Common,
-    invariant: Option<&str>,
-    policy: Option<&str>,
-    never: Option<&str>,
-) -> Result<Done> {
-    let set = subject(common, policy)?;
-    let findings = match (invariant, never) {
-        (_, Some(text)) => vec![claim(&set, "your own", "", text)?],
+pub(super) async fn prove(common: &Common, arguments: &ProveArguments) -> Result<Done> {
+    let set = subject(common, arguments.policy.as_deref()).await?;
+    let mut prover = prover(common, arguments.solver.as_deref()).await?;
+    let findings = match (&arguments.invariant, &arguments.never) {
+        (_, Some(text)) => vec![claim(&mut prover, &set, "your own", "", text).await?],
         (Some(name), None) => {
             let one = Invariant::find(name).ok_or_else(|| Told {
                 code: "policy.no_invariant".to_owned(),
@@ -35,38 +32,74 @@ pub(super) fn prove(
                     INVARIANTS.map(|one| format!("`{}`", one.name)).join(", ")
                 ),
             })?;
-            vec![claim(&set, one.name, one.why, one.never)?]
+            vec![claim(&mut prover, &set, one.name, one.why, one.never).await?]
         }
-        (None, None) => all(&set)?,
+        (None, None) => all(&mut prover, &set).await?,
     };
     let proved = findings.iter().all(|one| one.proof == Proof::Proved);
     if common.json {
         let list: Vec<Value> = findings.iter().map(as_json).collect();
-        terminal::out_json(&json!({"policy": set.digest(), "proved": proved, "claims": list}));
+        terminal::out_json(&json!({
+            "policy": set.digest(), "proved": proved, "claims": list,
+            "solver": prover.name(), "trouble": prover.trouble,
+        }));
     } else {
-        let lines: Vec<String> = findings.iter().map(line).collect();
+        let mut lines: Vec<String> = findings.iter().map(line).collect();
+        lines.extend(note(&prover));
         terminal::out(&lines.join("\n"));
     }
     Ok(if proved { Done::Yes } else { Done::No })
 }
 
+/// The solver that is asked for, or configured, or there.
+pub(super) async fn prover(common: &Common, solver: Option<&str>) -> Result<Prover> {
+    let mut config = configuration(common)?.policy;
+    if let Some(solver) = solver {
+        config.solver = Some(solver.to_owned());
+    }
+    Ok(Prover::start(&config).await)
+}
+
+/// Why no solver answered, or none any more.
+pub(super) fn note(prover: &Prover) -> Option<String> {
+    prover.trouble.as_ref().map(|trouble| {
+        format!(
+            "note: {}; what it did not answer was left to propositional reasoning (`bailiwick doctor`)",
+            terminal::safe(trouble)
+        )
+    })
+}
+
 /// Every named invariant.
-pub(super) fn all(set: &PolicySet) -> Result<Vec<Finding>> {
+pub(super) async fn all(prover: &mut Prover, set: &PolicySet) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for one in INVARIANTS {
-        findings.push(claim(set, one.name, one.why, one.never)?);
+        findings.push(claim(prover, set, one.name, one.why, one.never).await?);
     }
     Ok(findings)
 }
 
-fn claim(set: &PolicySet, name: &str, why: &str, never: &str) -> Result<Finding> {
-    let proof = bailiwick_policy::prove(set, never).map_err(|error| Told {
+/// By the solver, and where it has nothing to say by the prover that is always there.
+async fn claim(
+    prover: &mut Prover,
+    set: &PolicySet,
+    name: &str,
+    why: &str,
+    never: &str,
+) -> Result<Finding> {
+    // asked first: it says what is wrong with a claim that is none
+    let here = bailiwick_policy::prove(set, never).map_err(|error| Told {
         code: "policy.not_a_claim".to_owned(),
         message: error,
         hint: "write a Cedar `permit` of the requests that must never be permitted".to_owned(),
     })?;
-    let finding = |proof, by| Finding { name: name.to_owned(), why: why.to_owned(), proof, by };
-    Ok(finding(proof, "propositional reasoning"))
+    let by_solver = prover.never(set, never).await;
+    let by = match (&by_solver, prover.name()) {
+        (Some(_), Some(name)) => name.to_owned(),
+        _ => "propositional reasoning".to_owned(),
+    };
+    let proof = by_solver.unwrap_or(here);
+    Ok(Finding { name: name.to_owned(), why: why.to_owned(), proof, by })
 }
 
 pub(super) fn line(one: &Finding) -> String {

@@ -5,7 +5,9 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
 use bailiwick_ledger::{LogKey, Note};
-use bailiwick_policy::{Bundle, Heading, LintKind, Proof, examples, lint_set, manifest, write};
+use bailiwick_policy::{
+    Bundle, Heading, Lint, LintKind, Proof, examples, lint_set, manifest, write,
+};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -14,7 +16,7 @@ use crate::arguments::{Common, PublishArguments};
 use crate::command::{Done, Told};
 use crate::terminal;
 
-pub(super) fn publish(common: &Common, arguments: &PublishArguments) -> Result<Done> {
+pub(super) async fn publish(common: &Common, arguments: &PublishArguments) -> Result<Done> {
     let material = read(&arguments.directory)?;
     let set = load(&material)?;
     let stop = |code: &str, message: String, hint: &str| Told {
@@ -23,14 +25,24 @@ pub(super) fn publish(common: &Common, arguments: &PublishArguments) -> Result<D
         hint: hint.to_owned(),
     };
     let lints = lint_set(&set);
-    if let Some(lint) = lints.iter().find(|lint| lint.kind == LintKind::MayFail) {
+    let mut prover = prove::prover(common, arguments.solver.as_deref()).await?;
+    let found = prover.may_fail(&set).await;
+    // what is found here by its form alone, a solver may still prove never to fail
+    let fails = |rule: &str| found.as_ref().is_none_or(|rules| rules.iter().any(|one| one == rule));
+    let may_fail = |lint: &&Lint| lint.kind == LintKind::MayFail && fails(&lint.rule);
+    if let Some(lint) = lints.iter().find(may_fail) {
         let message = format!(
             "{}:{}:{}: rule `{}`: {}",
             lint.file, lint.line, lint.column, lint.rule, lint.what
         );
         return Err(stop("policy.bundle_may_fail", message, &lint.fix).into());
     }
-    let findings = prove::all(&set)?;
+    if let Some(rule) = found.as_ref().and_then(|rules| rules.first()) {
+        let message = format!("rule `{rule}`: the solver does not prove that it never fails");
+        let hint = "compare numbers instead of computing with them";
+        return Err(stop("policy.bundle_may_fail", message, hint).into());
+    }
+    let findings = prove::all(&mut prover, &set).await?;
     let unproved: Vec<String> =
         findings.iter().filter(|one| one.proof != Proof::Proved).map(prove::line).collect();
     let broken = findings.iter().any(|one| matches!(one.proof, Proof::Refuted { .. }));
@@ -101,11 +113,13 @@ pub(super) fn publish(common: &Common, arguments: &PublishArguments) -> Result<D
         terminal::out_json(&json!({
             "bundle": shown, "name": heading.name, "serial": serial, "rules": set.rules().count(),
             "examples": count, "digest": set.digest(), "unproved": unproved,
+            "solver": prover.name(), "trouble": prover.trouble,
             "findings": lints.len(), "trusted_key": key.verifier().to_string(),
         }));
     } else {
+        let by = prover.name().map(|name| format!(" ({name})")).unwrap_or_default();
         let mut text = format!(
-            "published `{}` serial {serial} to {shown}: {} rules, {count} examples, {} of {} invariants proved\ndigest {}\nsigned by {}",
+            "published `{}` serial {serial} to {shown}: {} rules, {count} examples, {} of {} invariants proved{by}\ndigest {}\nsigned by {}",
             heading.name,
             set.rules().count(),
             findings.len() - unproved.len(),
@@ -113,7 +127,7 @@ pub(super) fn publish(common: &Common, arguments: &PublishArguments) -> Result<D
             set.digest(),
             key.verifier()
         );
-        for line in &unproved {
+        for line in unproved.iter().chain(&prove::note(&prover)) {
             text.push_str(&format!("\n{line}"));
         }
         terminal::out(&text);

@@ -84,9 +84,9 @@ fn heading(status: &Value) -> String {
     lines.join("\n")
 }
 
-pub(super) fn check(common: &Common, candidates: &[String]) -> Result<Done> {
+pub(super) async fn check(common: &Common, candidates: &[String]) -> Result<Done> {
     if candidates.is_empty() {
-        let set = crate::policies::check(&configuration(common)?.policy)?;
+        let set = crate::policies::check(&configuration(common)?.policy).await?;
         return Ok(report(common, &set));
     }
     let mut policies: Vec<PolicySource> = Vec::new();
