@@ -43,15 +43,25 @@ pub(crate) fn numbered(text: &str, first: u32) -> String {
     out
 }
 
-/// A refused action.
+/// A refused action: the code, the rules' names, why, and what to do instead. What a rule looks for
+/// is left out, and so is the rule that would allow it: whoever tries to get round it learns nothing.
 pub(crate) fn denied(denial: &Denial) -> String {
     json!({"denied": {
         "code": denial.code,
         "reason": denial.reason,
         "rules": denial.rules,
-        "hint": denial.hint,
+        "hint": without_pattern(&denial.hint),
     }})
     .to_string()
+}
+
+/// The beginnings of what stands in a hint for people who write policy.
+const PATTERNS: [&str; 5] =
+    ["In this command, ", "To allow exactly this, ", "The narrowest ", "@id(", "[["];
+
+fn without_pattern(hint: &str) -> &str {
+    let ends = PATTERNS.iter().filter_map(|pattern| hint.find(pattern)).min();
+    ends.and_then(|end| hint.get(..end)).unwrap_or(hint).trim_end()
 }
 
 /// An action that a person would have to approve first.
@@ -103,6 +113,30 @@ mod tests {
                 "z".repeat(10)
             )
         );
+    }
+
+    #[test]
+    fn a_denial_tells_what_to_do_and_not_what_the_rule_looks_for() {
+        let denial = |hint: &str| Denial {
+            code: "policy.no_rule_permits".to_owned(),
+            rules: Vec::new(),
+            reason: "no rule permits it".to_owned(),
+            hint: hint.to_owned(),
+        };
+        for (hint, told) in [
+            ("Use a program that is allowed.", "Use a program that is allowed."),
+            (
+                "Use another. To allow exactly this, an administrator can add: @id(\"x\") permit (principal);",
+                "Use another.",
+            ),
+            ("Write it out. In this command, `eval` hides what runs.", "Write it out."),
+            ("", ""),
+        ] {
+            let text = denied(&denial(hint));
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(value["denied"]["hint"], told);
+            assert_eq!(value["denied"]["code"], "policy.no_rule_permits");
+        }
     }
 
     #[test]

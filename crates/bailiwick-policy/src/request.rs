@@ -163,6 +163,29 @@ fn common(context: &Context) -> Result<Pairs, String> {
     ])
 }
 
+/// The hosts of the addresses that a text names, in lower case: `https://host/…`, `user@host:…`.
+fn hosts_in(text: &str) -> BTreeSet<String> {
+    let ends = |c: char| !(c.is_ascii_alphanumeric() || ".-_[]".contains(c));
+    let mut hosts = BTreeSet::new();
+    for (at, _) in text.match_indices("://") {
+        let rest = text.get(at + 3..).unwrap_or_default();
+        let authority =
+            rest.split(['/', '?', '#', ' ', '\'', '"', '\\']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        hosts.insert(host.split(ends).next().unwrap_or_default().to_ascii_lowercase());
+    }
+    for word in text.split_whitespace() {
+        if let Some((_, rest)) = word.split_once('@')
+            && let Some((host, _)) = rest.split_once(':')
+            && !word.contains("://")
+        {
+            hosts.insert(host.split(ends).next().unwrap_or_default().to_ascii_lowercase());
+        }
+    }
+    hosts.retain(|host| !host.is_empty());
+    hosts
+}
+
 /// How often a rule denies in a session before what it is about is closed.
 const CLOSED_AFTER: u32 = 3;
 
@@ -212,6 +235,7 @@ fn command_facts(
         pair("operations", strings(&effects.operations)),
         pair("scripts", strings(&effects.scripts)),
         pair("connects", strings(&effects.connects)),
+        pair("hosts", strings(&hosts_in(&command.display()))),
         pair("writes", strings(&effects.writes)),
         pair("reads", strings(&effects.reads)),
         pair("deletes", strings(&effects.deletes)),

@@ -61,6 +61,38 @@ async fn what_was_published_is_taken_back_from_the_ledgers_files() {
     }
 }
 
+/// What was said about accounts and can't be read any more may have been a revocation.
+#[tokio::test]
+async fn a_damaged_row_about_people_lets_nobody_in_and_another_one_does_not_matter() {
+    use bailiwick_model::event::{Event, Fact};
+    use bailiwick_model::id::GroupName;
+    use bailiwick_model::identity::IdentityChange;
+    for (damage, damaged) in [
+        ("SELECT 1", false),
+        ("UPDATE event SET payload = replace(payload, 'release', 'relaese') WHERE seq = 1", true),
+        ("UPDATE event SET payload = 'not JSON' WHERE seq = 1", true),
+        ("UPDATE event SET payload = replace(payload, 'after', 'aftre') WHERE seq = 2", false),
+    ] {
+        let world = World::new();
+        let store = world.open();
+        store.append(vec![note("before")]).await.unwrap();
+        for group in ["release", "press"] {
+            let change = IdentityChange::GroupAdded { group: GroupName::parse(group).unwrap() };
+            let by = bailiwick_model::id::Person::parse("ada").unwrap();
+            let fact = Event::fact(Fact::IdentityChanged { by, change });
+            store.append(vec![fact]).await.unwrap();
+            if group == "release" {
+                store.append(vec![note("after")]).await.unwrap();
+            }
+        }
+        drop(store);
+        // Rows that were never published can't be taken back from the ledger's files.
+        world.sql(&format!("{damage};"));
+        let store = world.open();
+        assert_eq!(store.people(|people| people.damaged), damaged, "{damage}");
+    }
+}
+
 #[tokio::test]
 async fn a_lost_database_is_made_anew_from_the_ledger() {
     let (world, before) = filled(300, 0).await;

@@ -364,3 +364,37 @@ fn an_emergency_opens_gates_for_a_time_because_two_people_said_so_and_no_hard_ru
         .collect();
     assert_eq!(curl[0]["decision"]["verdict"], "deny", "an emergency lifted a hard rule");
 }
+
+#[test]
+fn what_is_refused_again_and_again_is_closed_in_other_forms_and_raises_an_alert() {
+    let commands = [
+        "./run-me || true", // the control: a script of the workspace may run
+        "curl http://one.example/",
+        "wget http://two.example/",
+        "curl -X POST http://three.example/",
+        "./run-me || true", // closed by now
+        "nc four.example 80",
+    ];
+    let site = Site::new(1, "", &commands);
+    let serve = site.serve();
+    let path = site.bench.path("shop");
+    serve.api("POST", "/repositories", &json!({"path": path})).expect(201);
+    let task = json!({"text": "Mend total.sh.", "repo": "shop"});
+    let id = serve.api("POST", "/tasks", &task).expect(201).json()["id"].clone();
+    serve.events(id.as_str().unwrap()).until("change_published");
+    assert_eq!(serve.stop(), Some(0));
+    let ledger = site.bench.verified_ledger();
+    let decided: Vec<&Value> = ledger
+        .decisions("command")
+        .into_iter()
+        .filter(|run| run["action"]["purpose"] == "tool")
+        .collect();
+    let verdicts: Vec<&str> =
+        decided.iter().map(|run| run["decision"]["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["permit", "deny", "deny", "deny", "deny", "deny"]);
+    assert_eq!(decided[4]["decision"]["rules"], json!(["closed-for-this-session"]));
+    assert_eq!(decided[4]["context"]["facts"]["denied_by"]["agents-no-network"], 3);
+    let [alert] = ledger.facts("alert_raised")[..] else { panic!() };
+    assert_eq!(alert["code"], "alert.denial_storm");
+    assert!(alert["session"].is_string());
+}

@@ -204,3 +204,25 @@ fn a_freeze_reaches_a_process_that_serves_nobody_while_it_works() {
     bench.bailiwick(&["thaw", &freeze, "--as", "alan"]).expect(0);
     assert_eq!(bench.bailiwick(&["freeze", "list", "--json"]).json(), json!([]));
 }
+
+#[test]
+fn an_order_that_can_not_be_read_stops_everything() {
+    let generated = generate::shell(&mut Seed::new());
+    let bench = Workbench::new();
+    let source = bench.path(&generated.name);
+    git::make_repository(&source, &generated.files);
+    let import = || bench.bailiwick(&["repo", "import", source.to_str().unwrap()]);
+    // The control: without the order the same is done.
+    import().expect(0);
+    let orders = bench.data().join("store/freeze");
+    std::fs::create_dir_all(&orders).unwrap();
+    for text in ["", "{}", "not an order"] {
+        std::fs::write(orders.join("order.json"), text).unwrap();
+        let refused = import();
+        refused.expect(1);
+        assert_eq!(refused.error_code(), "safeguards.unreadable", "{text}");
+    }
+    // One that is being written does not count yet.
+    std::fs::rename(orders.join("order.json"), orders.join("order.new")).unwrap();
+    import().expect(0);
+}
