@@ -50,18 +50,9 @@ pub(crate) fn denied(denial: &Denial) -> String {
         "code": denial.code,
         "reason": denial.reason,
         "rules": denial.rules,
-        "hint": without_pattern(&denial.hint),
+        "hint": denial.advice(),
     }})
     .to_string()
-}
-
-/// The beginnings of what stands in a hint for people who write policy.
-const PATTERNS: [&str; 5] =
-    ["In this command, ", "To allow exactly this, ", "The narrowest ", "@id(", "[["];
-
-fn without_pattern(hint: &str) -> &str {
-    let ends = PATTERNS.iter().filter_map(|pattern| hint.find(pattern)).min();
-    ends.and_then(|end| hint.get(..end)).unwrap_or(hint).trim_end()
 }
 
 /// An action that a person would have to approve first.
@@ -126,10 +117,11 @@ mod tests {
         for (hint, told) in [
             ("Use a program that is allowed.", "Use a program that is allowed."),
             (
-                "Use another. To allow exactly this, an administrator can add: @id(\"x\") permit (principal);",
+                "Use another. For people: to allow exactly this, add: @id(\"x\") permit (principal);",
                 "Use another.",
             ),
-            ("Write it out. In this command, `eval` hides what runs.", "Write it out."),
+            ("Write it out. For people: in this command, `eval` hides what runs.", "Write it out."),
+            (" For people: all of it.", ""),
             ("", ""),
         ] {
             let text = denied(&denial(hint));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bailiwick_model::id::{BranchName, Person, RepoName};
-use bailiwick_model::subject::{Context, Role, Subject};
+use bailiwick_model::subject::{Context, Role, SessionFacts, Subject, TaintOrigin};
 use bailiwick_model::task::{MicroUsd, Task};
 use bailiwick_model::workflow::SubtaskState;
 
@@ -40,7 +40,15 @@ pub(crate) fn context(task: &Task, subtask: Option<&SubtaskState>) -> Context {
         denials: 0,
         single_user: task.single_user,
         approvals: BTreeSet::new(),
-        facts: bailiwick_model::subject::SessionFacts::default(),
+        facts: SessionFacts {
+            origins: task
+                .taint
+                .iter()
+                .map(|taint| TaintOrigin { taint: *taint, from: "the task".to_owned() })
+                .collect(),
+            risk: subtask.and_then(|state| state.risk.as_ref()).map(|risk| risk.score),
+            ..SessionFacts::default()
+        },
     }
 }
 
@@ -59,6 +67,6 @@ pub(crate) fn repository_context(
         denials: 0,
         single_user,
         approvals: BTreeSet::new(),
-        facts: bailiwick_model::subject::SessionFacts::default(),
+        facts: SessionFacts::default(),
     }
 }

@@ -7,7 +7,7 @@ use bailiwick_model::action::RepoRead;
 use bailiwick_model::event::{Fact, Stage, StageEnd};
 use bailiwick_model::id::{BranchName, Oid, Person, RepoName, TaskId};
 use bailiwick_model::subject::Taint;
-use bailiwick_model::task::{ApproverMode, Form, MicroUsd, Source, Task, title_of};
+use bailiwick_model::task::{ApproverMode, Form, MicroUsd, PolicyText, Source, Task, title_of};
 use jiff::Timestamp;
 use std::path::Path;
 use uuid::Uuid;
@@ -47,6 +47,8 @@ pub struct NewTask {
     pub single_user: bool,
     /// Who approves.
     pub approver: ApproverMode,
+    /// Rules of its own, which only narrow what is done for it.
+    pub narrowing: Vec<PolicyText>,
 }
 
 impl Engine {
@@ -69,6 +71,14 @@ impl Engine {
         };
         self.parts().forge.head(&new.repo, &branch).await?;
         let id = TaskId::new(Uuid::now_v7());
+        if !new.narrowing.is_empty() {
+            let checked = self.parts().warden.check_narrowing(id, &new.narrowing);
+            checked.map_err(|refused| EngineError::State {
+                code: "policy.layer_refused",
+                message: refused.to_string(),
+                hint: "rules that come with a task can only narrow; leave out what they permit, or ask the organisation for the right".to_owned(),
+            })?;
+        }
         let taint =
             if new.untrusted_text { BTreeSet::from([Taint::TaskText]) } else { BTreeSet::new() };
         let task = Task {
@@ -90,12 +100,17 @@ impl Engine {
             approver: new.approver,
             created_at: Timestamp::now(),
         };
-        self.record(vec![
-            Fact::TaskSubmitted { task },
+        let by = task.requester.clone();
+        let mut facts = vec![Fact::TaskSubmitted { task }];
+        // In one piece with the task: nothing is ever done for it without them.
+        if !new.narrowing.is_empty() {
+            facts.push(Fact::TaskNarrowed { task: id, by, files: new.narrowing });
+        }
+        facts.extend([
             Fact::StageStarted { task: id, subtask: None, stage: Stage::Intake },
             Fact::StageEnded { task: id, subtask: None, stage: Stage::Intake, ok: StageEnd::Done },
-        ])
-        .await?;
+        ]);
+        self.record(facts).await?;
         Ok(id)
     }
 

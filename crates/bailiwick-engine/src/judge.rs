@@ -99,7 +99,8 @@ impl Engine {
             acceptance: &acceptance,
             now: Timestamp::now(),
         };
-        let mut reports = vec![scope_report(&change, &subtask.subtask.scope.paths)];
+        let mut reports =
+            vec![scope_report(&change, &subtask.subtask.scope.paths, &subtask.approved_files)];
         reports.extend(run_all(&gates, &context).await);
         let git = forge.git(&task.repo)?;
         let (from, to) = (candidate.base.clone(), candidate.commit.clone());

@@ -9,6 +9,7 @@
 
 mod actor;
 mod approvals;
+mod damage;
 mod describe;
 mod drive;
 mod engine;
@@ -26,6 +27,7 @@ mod parts;
 mod plan;
 mod prepare;
 mod publish;
+mod raise;
 mod rebase;
 mod session;
 mod setup;

@@ -92,7 +92,7 @@ impl Engine {
         }
         // Each command brings its own limit; this only has to be longer than any of them.
         config.limits.wall_clock_ms = LONGEST_COMMAND_MS;
-        let tier = self.settings().tier;
+        let tier = self.tier_of(task.id)?;
         self.parts().tiers.open(tier, config).await.map_err(|error| match error {
             SetupError::Missing(missing) => EngineError::State {
                 code: "sandbox.tier_missing",

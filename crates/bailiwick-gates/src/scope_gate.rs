@@ -1,10 +1,12 @@
 //! What a subtask may touch. A tool call that writes outside the scope is refused when it is made;
 //! this finds what commands changed, from the diff, which nothing in the workspace can avoid.
 
+use std::collections::BTreeMap;
+
 use bailiwick_model::evidence::{Finding, GateReport, GateState, Level};
 use bailiwick_model::payload::Digest;
 use bailiwick_model::plan::compile_scope;
-use bailiwick_model::steering::is_protected;
+use bailiwick_model::steering::{is_a_question, is_protected};
 use globset::GlobSet;
 
 use crate::change::Change;
@@ -13,6 +15,9 @@ use crate::risk::FileDelta;
 
 /// The gate's name.
 pub const SCOPE_GATE: &str = "scope";
+
+/// The mode of a file that is not executable.
+const PLAIN_FILE: u32 = 0o100_644;
 
 fn paths(files: &[FileDelta]) -> impl Iterator<Item = &str> {
     files.iter().flat_map(|file| [Some(file.path.as_str()), file.old_path.as_deref()]).flatten()
@@ -29,14 +34,32 @@ fn is_steering(path: &str) -> bool {
         || (classes.contains(&PathClass::CiDefinition) && name != "build.rs")
 }
 
+/// Whether people were asked about a path, and it has exactly the content that they agreed to.
+fn as_approved(change: &Change, path: &str, approved: &BTreeMap<String, Digest>) -> bool {
+    let content = change.pairs.iter().find(|pair| pair.path == path).and_then(|pair| {
+        // What was another file before is a change to that one as well, and nobody was asked about
+        // a mode.
+        let moved = pair.old_path.as_deref().is_some_and(|old| old != path);
+        let mode = if pair.is_new() { PLAIN_FILE } else { pair.old_mode };
+        pair.after.as_deref().filter(|_| !moved && pair.new_mode == mode)
+    });
+    is_a_question(path)
+        && content.is_some_and(|content| approved.get(path) == Some(&Digest::of(content)))
+}
+
 /// The touched paths that no glob of the scope matches; all of them when a glob is not one.
 pub fn outside_scope(files: &[FileDelta], scope: &[String]) -> Vec<String> {
     let set = compile_scope(scope).unwrap_or_else(|_| GlobSet::empty());
     paths(files).filter(|path| !set.is_match(path)).map(str::to_owned).collect()
 }
 
-/// Judges a change against its subtask's scope, and against the paths that only people change.
-pub fn scope_report(change: &Change, scope: &[String]) -> GateReport {
+/// Judges a change against its subtask's scope, and against the paths that steer others: those have
+/// to be as people approved them (`approved`: path and SHA-256 of the content), or as they were.
+pub fn scope_report(
+    change: &Change,
+    scope: &[String],
+    approved: &BTreeMap<String, Digest>,
+) -> GateReport {
     if let Err(error) = compile_scope(scope) {
         return GateReport {
             gate: SCOPE_GATE.to_owned(),
@@ -65,12 +88,14 @@ pub fn scope_report(change: &Change, scope: &[String]) -> GateReport {
             )
         })
         .collect();
-    findings.extend(paths(&change.files).filter(|path| is_steering(path)).map(|path| {
-        finding(
-            "scope/protected",
-            path,
-            format!("`{path}` steers pipelines, hooks, policy or agents, which only people change; undo the change to it"),
-        )
+    let unapproved = |path: &&str| is_steering(path) && !as_approved(change, path, approved);
+    findings.extend(paths(&change.files).filter(unapproved).map(|path| {
+        let what = if is_a_question(path) {
+            "steers pipelines or agents, and nobody approved it as it is now; undo the change to it, or write it with the file tools, where people are asked"
+        } else {
+            "steers pipelines, hooks, policy or agents, which only people change; undo the change to it"
+        };
+        finding("scope/protected", path, format!("`{path}` {what}"))
     }));
     let (state, summary) = match findings.len() {
         0 => {
@@ -84,6 +109,7 @@ pub fn scope_report(change: &Change, scope: &[String]) -> GateReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content_gate::FilePair;
 
     fn change(paths: &[&str]) -> Change {
         let files = paths
@@ -100,14 +126,61 @@ mod tests {
         Change { files, ..Change::default() }
     }
 
+    fn judged(change: &Change, scope: &[String]) -> GateReport {
+        scope_report(change, scope, &BTreeMap::new())
+    }
+
+    fn with_content(path: &str, old_path: Option<&str>, content: &str) -> Change {
+        let mut change = change(&[path]);
+        change.pairs = vec![FilePair {
+            path: path.to_owned(),
+            old_path: old_path.map(str::to_owned),
+            old_mode: 0,
+            new_mode: PLAIN_FILE,
+            before: None,
+            after: Some(content.as_bytes().into()),
+            added: Vec::new(),
+            removed: Vec::new(),
+            binary: false,
+        }];
+        change
+    }
+
+    #[test]
+    fn what_people_approved_passes_exactly_as_they_saw_it() {
+        let wide = ["**".to_owned()];
+        let approved = |path: &str| BTreeMap::from([(path.to_owned(), Digest::of(b"on: push"))]);
+        let state =
+            |change: &Change, path: &str| scope_report(change, &wide, &approved(path)).state;
+        for path in [".github/workflows/ci.yml", "AGENTS.md"] {
+            let as_shown = with_content(path, None, "on: push");
+            assert_eq!(state(&as_shown, path), GateState::Pass, "{path}");
+            // The control, and each way in which it is something else.
+            assert_eq!(judged(&as_shown, &wide).state, GateState::Fail, "{path}");
+            assert_eq!(state(&as_shown, ".gitlab-ci.yml"), GateState::Fail, "{path}");
+            let later = with_content(path, None, "on: push # and more");
+            assert_eq!(state(&later, path), GateState::Fail, "{path}");
+            let moved = with_content(path, Some("other/AGENTS.md"), "on: push");
+            assert_eq!(state(&moved, path), GateState::Fail, "{path}");
+            let mut executable = as_shown.clone();
+            executable.pairs[0].new_mode = 0o100_755;
+            assert_eq!(state(&executable, path), GateState::Fail, "{path}");
+            assert_eq!(state(&change(&[path]), path), GateState::Fail, "gone: {path}");
+        }
+        // What is no question is none, whoever is said to have approved it.
+        for path in [".bailiwick/gates.toml", ".gitattributes", ".github/CODEOWNERS"] {
+            assert_eq!(state(&with_content(path, None, "on: push"), path), GateState::Fail);
+        }
+    }
+
     #[test]
     fn what_a_command_changed_outside_the_scope_is_found() {
         let scope = ["src/**".to_owned()];
-        let state = |paths: &[&str]| scope_report(&change(paths), &scope).state;
+        let state = |paths: &[&str]| judged(&change(paths), &scope).state;
         assert_eq!(state(&["src/a.rs", "src/deep/b.rs"]), GateState::Pass);
         assert_eq!(state(&["src/a.rs", "docs/b.md"]), GateState::Fail);
-        assert_eq!(scope_report(&change(&["a"]), &["[".to_owned()]).state, GateState::Inconclusive);
-        assert_eq!(scope_report(&change(&["a"]), &[]).state, GateState::Fail);
+        assert_eq!(judged(&change(&["a"]), &["[".to_owned()]).state, GateState::Inconclusive);
+        assert_eq!(judged(&change(&["a"]), &[]).state, GateState::Fail);
     }
 
     #[test]
@@ -116,11 +189,11 @@ mod tests {
         for path in
             [".github/workflows/ci.yml", "AGENTS.md", ".bailiwick/gates.toml", ".gitlab-ci.yml"]
         {
-            let report = scope_report(&change(&[path]), &wide);
+            let report = judged(&change(&[path]), &wide);
             assert_eq!(report.state, GateState::Fail, "{path}");
             assert_eq!(report.findings[0].rule, "scope/protected", "{path}");
         }
-        assert_eq!(scope_report(&change(&["src/agents.rs"]), &wide).state, GateState::Pass);
+        assert_eq!(judged(&change(&["src/agents.rs"]), &wide).state, GateState::Pass);
     }
 
     #[test]

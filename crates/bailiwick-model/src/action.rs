@@ -3,14 +3,14 @@
 //! Each operand type below is what an effect is given, whole, by its permit. The same value is
 //! what the ledger records, with long bytes as blobs; so what was decided is what is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::chat::ChatRequest;
 use crate::evidence::GateState;
-use crate::id::{BranchName, Oid, Person, RepoName, SubtaskKey};
+use crate::id::{BranchName, Oid, Person, RepoName, SubtaskKey, TaskId};
 use crate::path::WorkPath;
 use crate::payload::{Digest, Payload};
 use crate::subject::Role;
@@ -92,6 +92,33 @@ impl Command {
             }
             _ => None,
         }
+    }
+
+    /// The hosts of the addresses that it names, in lower case: `https://host/…`, `user@host:…`.
+    pub fn hosts(&self) -> BTreeSet<String> {
+        let text = self.display();
+        let ends = |c: char| !(c.is_ascii_alphanumeric() || ".-_[]".contains(c));
+        let mut hosts = BTreeSet::new();
+        let mut add = |host: &str| {
+            let host = host.split(ends).next().unwrap_or_default();
+            if !host.is_empty() {
+                hosts.insert(host.to_ascii_lowercase());
+            }
+        };
+        for (at, sign) in text.match_indices("://") {
+            let rest = text.get(at + sign.len()..).unwrap_or_default();
+            let authority =
+                rest.split(['/', '?', '#', ' ', '\'', '"', '\\']).next().unwrap_or_default();
+            add(authority.rsplit('@').next().unwrap_or_default());
+        }
+        for word in text.split_whitespace().filter(|word| !word.contains("://")) {
+            if let Some((_, rest)) = word.split_once('@')
+                && let Some((host, _)) = rest.split_once(':')
+            {
+                add(host);
+            }
+        }
+        hosts
     }
 
     /// The command as one line for people.
@@ -378,6 +405,42 @@ pub struct AgentProgram {
     pub timeout_ms: u64,
 }
 
+/// Giving a task more than it was accepted with. The decision is all there is to it: from the moment
+/// in which a permit is recorded, the task has the budget and the tier that it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskRaise {
+    /// The task.
+    pub task: TaskId,
+    /// The repository that it is about.
+    pub repo: RepoName,
+    /// A larger budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetRaise>,
+    /// Another sandbox tier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<TierChange>,
+    /// Why.
+    pub reason: String,
+}
+
+/// From one budget to a larger one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetRaise {
+    /// The budget so far.
+    pub from: MicroUsd,
+    /// The new one.
+    pub to: MicroUsd,
+}
+
+/// From one sandbox tier to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TierChange {
+    /// The tier so far.
+    pub from: String,
+    /// The new one.
+    pub to: String,
+}
+
 /// Any action, as it is decided and recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -409,6 +472,8 @@ pub enum Action {
     PullRequestMerge(PullRequestMerge),
     /// See [`AgentStart`].
     AgentStart(AgentStart),
+    /// See [`TaskRaise`].
+    TaskRaise(TaskRaise),
 }
 
 impl Action {
@@ -428,6 +493,7 @@ impl Action {
             Self::ReviewSubmit(_) => "review_submit",
             Self::PullRequestMerge(_) => "pull_request_merge",
             Self::AgentStart(_) => "agent_start",
+            Self::TaskRaise(_) => "task_raise",
         }
     }
 
@@ -474,6 +540,14 @@ impl Action {
                 format!("{} #{} into {}", merge.repo, merge.number, merge.base)
             }
             Self::AgentStart(start) => format!("{} ({})", start.role.name(), start.agent),
+            Self::TaskRaise(raise) => {
+                let budget =
+                    raise.budget.map(|budget| format!("budget {} to {}", budget.from, budget.to));
+                let tier =
+                    raise.tier.as_ref().map(|tier| format!("tier {} to {}", tier.from, tier.to));
+                let what: Vec<String> = budget.into_iter().chain(tier).collect();
+                format!("{}: {} ({})", raise.task, what.join(", "), raise.reason)
+            }
         }
     }
 
@@ -495,7 +569,8 @@ impl Action {
             | Self::HostRequest(_)
             | Self::RepoRead(_)
             | Self::BranchPush(_)
-            | Self::PullRequestMerge(_) => Vec::new(),
+            | Self::PullRequestMerge(_)
+            | Self::TaskRaise(_) => Vec::new(),
         }
     }
 }
@@ -533,7 +608,8 @@ act!(
     PullRequestOpen,
     ReviewSubmit,
     PullRequestMerge,
-    AgentStart
+    AgentStart,
+    TaskRaise
 );
 
 impl Act for ModelCall {
@@ -543,5 +619,36 @@ impl Act for ModelCall {
 
     fn reservation(&self) -> MicroUsd {
         self.estimate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_that_a_command_names() {
+        for (text, hosts) in [
+            ("curl https://Files.Example/a?b=c", vec!["files.example"]),
+            ("git clone git@forge.example:shop.git", vec!["forge.example"]),
+            (
+                "wget 'http://ada:secret@a.example:8080/x' ftp://b.example",
+                vec!["a.example", "b.example"],
+            ),
+            ("cargo fetch --locked", vec![]),
+            ("echo ://", vec![]),
+            ("npm install left@1.0", vec![]),
+        ] {
+            let command = Command {
+                argv: vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()],
+                cwd: WorkPath::root(),
+                env: BTreeMap::new(),
+                purpose: Purpose::Setup,
+                network: true,
+                timeout_ms: 1,
+            };
+            let found: Vec<String> = command.hosts().into_iter().collect();
+            assert_eq!(found, hosts, "{text}");
+        }
     }
 }

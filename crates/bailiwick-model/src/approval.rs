@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::action::Action;
+use crate::action::{Action, WriteMode};
 use crate::event::{Entry, Event, Fact};
 use crate::id::{ActionId, ApprovalId, Oid, Person, RepoName, TaskId};
 use crate::payload::Digest;
@@ -58,7 +58,7 @@ pub struct ApprovalRequest {
     pub repo: RepoName,
     /// What is to be done.
     pub action: Action,
-    /// The tree of the workspace it is to be done in, for commands.
+    /// The tree of the workspace it is to be done in, for commands and edits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<Oid>,
     /// [`digest`] of it.
@@ -168,9 +168,16 @@ pub fn digest(
 
 /// The tree that an approval of this action is bound to.
 pub fn bound_tree<'a>(context: &'a Context, action: &Action) -> Option<&'a Oid> {
+    if rests_on_tree(action) { context.facts.tree.as_ref() } else { None }
+}
+
+/// Whether what an action does depends on the files it is done to: a command, and an edit, which
+/// names a piece of a file and not the whole.
+pub fn rests_on_tree(action: &Action) -> bool {
     match action {
-        Action::Command(_) => context.facts.tree.as_ref(),
-        _ => None,
+        Action::Command(_) => true,
+        Action::FileWrite(write) => matches!(write.mode, WriteMode::Edit { .. }),
+        _ => false,
     }
 }
 
@@ -253,6 +260,12 @@ impl ApprovalState {
         self.void.is_none()
             && !self.is_complete()
             && !self.answers.iter().any(|answer| answer.verdict == ApprovalVerdict::Deny)
+    }
+
+    /// Whether its task, or the part of it that asks, goes no further before it is answered. A
+    /// larger budget is asked for by people, and the task goes on with the one it has.
+    pub fn holds_task(&self) -> bool {
+        self.is_waiting() && !matches!(self.request.action, Action::TaskRaise(_))
     }
 
     /// How often it may be used: the narrowest that anybody granted.

@@ -19,7 +19,7 @@ use crate::outcome::Outcome;
 use crate::payload::Payload;
 use crate::plan::Plan;
 use crate::subject::{Context, Role, Subject, Taint, TaintOrigin};
-use crate::task::{MicroUsd, Task};
+use crate::task::{MicroUsd, PolicyText, Task};
 use crate::verdict::Verdict;
 
 /// An event with its place in the ledger.
@@ -305,6 +305,24 @@ pub enum Fact {
     TaskSubmitted {
         /// The task.
         task: Task,
+    },
+    /// A task came with rules of its own, which only narrow what is done for it.
+    TaskNarrowed {
+        /// The task.
+        task: TaskId,
+        /// Who wants it so.
+        by: Person,
+        /// The rules.
+        files: Vec<PolicyText>,
+    },
+    /// An operator looked at damaged entries about people and lets work go on without them.
+    DamageAccepted {
+        /// The entries' indices.
+        entries: Vec<u64>,
+        /// Who.
+        by: Person,
+        /// Why.
+        reason: String,
     },
     /// A stage began, for one subtask or for the task as a whole.
     StageStarted {
@@ -682,6 +700,7 @@ impl Fact {
             | Self::EmergencyConfirmed(_)
             | Self::EmergencyEnded(_)
             | Self::PolicyRefused { .. }
+            | Self::DamageAccepted { .. }
             | Self::RepositoryImported { .. } => None,
             Self::TaskSubmitted { task } => Some(task.id),
             Self::StepTaken(step) => Some(step.task),
@@ -692,7 +711,8 @@ impl Fact {
             Self::ApprovalEscalated(escalated) => escalated.task,
             Self::EmergencyUsed(used) => used.task,
             Self::AlertRaised(alert) => alert.task,
-            Self::StageStarted { task, .. }
+            Self::TaskNarrowed { task, .. }
+            | Self::StageStarted { task, .. }
             | Self::StageEnded { task, .. }
             | Self::PlanAccepted { task, .. }
             | Self::SessionStarted { task, .. }
@@ -738,6 +758,8 @@ impl Fact {
             Self::PolicyRefused { .. } => "policy_refused",
             Self::RepositoryImported { .. } => "repository_imported",
             Self::TaskSubmitted { .. } => "task_submitted",
+            Self::TaskNarrowed { .. } => "task_narrowed",
+            Self::DamageAccepted { .. } => "damage_accepted",
             Self::StageStarted { .. } => "stage_started",
             Self::StageEnded { .. } => "stage_ended",
             Self::PlanAccepted { .. } => "plan_accepted",

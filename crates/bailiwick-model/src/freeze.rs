@@ -107,6 +107,7 @@ fn is_agent(role: Role) -> bool {
 fn repo_of(action: &Action) -> Option<&RepoName> {
     match action {
         Action::RepoRead(read) => Some(&read.repo),
+        Action::TaskRaise(raise) => Some(&raise.repo),
         Action::BranchPush(push) => Some(&push.repo),
         Action::PullRequestOpen(open) => Some(&open.repo),
         Action::ReviewSubmit(review) => Some(&review.repo),

@@ -133,6 +133,16 @@ fn is_builtin(agent: &str) -> bool {
     agent == BUILTIN_AGENT
 }
 
+/// A file of policy that comes with a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyText {
+    /// Its name: `….toml` for the short form, `….cedar` for Cedar.
+    pub name: String,
+    /// What it says.
+    pub text: String,
+}
+
 /// Who gives the human approval that a merge needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -11,8 +11,20 @@ pub struct Denial {
     pub rules: Vec<String>,
     /// What was refused and why, in a sentence.
     pub reason: String,
-    /// The narrowest change that would allow it, or what to do instead.
+    /// What to do instead; after [`FOR_PEOPLE`] what a rule looks for, or the narrowest change that
+    /// would allow it.
     pub hint: String,
+}
+
+/// Where the part of a hint begins that no agent is told: whoever tries to get round a rule learns
+/// nothing of what it looks for.
+pub const FOR_PEOPLE: &str = " For people: ";
+
+impl Denial {
+    /// The part of the hint that whoever was refused may read, an agent as well.
+    pub fn advice(&self) -> &str {
+        self.hint.split(FOR_PEOPLE.trim_end()).next().unwrap_or_default().trim_end()
+    }
 }
 
 /// The outcome of one policy decision.

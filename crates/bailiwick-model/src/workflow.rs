@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::action::{Action, TaskRaise};
 use crate::approval::{ApprovalState, Approvals};
 use crate::chat::Usage;
 use crate::event::{Entry, Event, Fact, SessionEnd, Stage, StageEnd, TaskEnd};
@@ -21,7 +22,7 @@ use crate::id::{ActionId, SubtaskKey, TaskId};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::subject::Role;
-use crate::task::{MicroUsd, Task};
+use crate::task::{MicroUsd, PolicyText, Task};
 use crate::verdict::Verdict;
 
 /// Where a stage stands.
@@ -136,6 +137,12 @@ pub struct TaskState {
     pub refusals: Vec<Refusal>,
     /// How many actions were decided.
     pub actions: u64,
+    /// Rules of its own, which only narrow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub narrowing: Vec<PolicyText>,
+    /// The sandbox tier that people let it have; the platform's where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
     /// How often it was taken up again by a person.
     pub retries: u32,
     /// What people were asked to approve for it.
@@ -174,6 +181,8 @@ impl TaskState {
             cost: MicroUsd(0),
             refusals: Vec::new(),
             actions: 0,
+            narrowing: Vec::new(),
+            tier: None,
             retries: 0,
             approvals: Approvals::default(),
             last_seq: entry.seq,
@@ -197,6 +206,15 @@ impl TaskState {
         match &entry.event {
             Event::Decided(decided) => {
                 self.actions += 1;
+                let subtask = decided.subject.subtask.as_ref();
+                if let Some(subtask) = subtask.and_then(|key| self.subtasks.get_mut(key)) {
+                    subtask.decided(decided);
+                }
+                if let (Action::TaskRaise(raise), Verdict::Permit { .. }) =
+                    (&decided.action, &decided.decision)
+                {
+                    self.raise(raise);
+                }
                 if let Verdict::Deny(denial) = &decided.decision {
                     self.refusals.push(Refusal {
                         entry: entry.seq,
@@ -211,6 +229,9 @@ impl TaskState {
                 }
             }
             Event::Finished(finished) => {
+                for subtask in self.subtasks.values_mut() {
+                    subtask.finished(finished);
+                }
                 if let Outcome::Model { usage, cost, .. } = &finished.result {
                     self.usage = self.usage.plus(usage);
                     self.cost = self.cost.plus(*cost);
@@ -223,6 +244,21 @@ impl TaskState {
                 }
             }
             Event::Fact(fact) => self.apply_fact(entry.at, fact),
+        }
+    }
+
+    fn raise(&mut self, raise: &TaskRaise) {
+        if let Some(budget) = raise.budget {
+            // What the plan gave its parts was cut to the budget of then.
+            let more = budget.to.minus(budget.from);
+            for subtask in self.subtasks.values_mut() {
+                let own = &mut subtask.subtask.budget;
+                *own = own.map(|own| own.plus(more));
+            }
+            self.task.budget = budget.to;
+        }
+        if let Some(tier) = &raise.tier {
+            self.tier = Some(tier.to.clone());
         }
     }
 
@@ -254,6 +290,7 @@ impl TaskState {
                     .collect();
                 self.plan = Some(plan.clone());
             }
+            Fact::TaskNarrowed { files, .. } => self.narrowing.extend(files.iter().cloned()),
             Fact::TaskRetried { .. } => {
                 self.retries += 1;
                 self.ending = None;
@@ -307,7 +344,7 @@ impl TaskState {
         self.approvals
             .all
             .values()
-            .find(|state| state.request.subject.subtask.as_ref() == key && state.is_waiting())
+            .find(|state| state.request.subject.subtask.as_ref() == key && state.holds_task())
     }
 
     /// What comes next for a subtask.
@@ -357,6 +394,8 @@ impl Fact {
             | Self::PolicyRefused { .. }
             | Self::RepositoryImported { .. }
             | Self::TaskSubmitted { .. }
+            | Self::TaskNarrowed { .. }
+            | Self::DamageAccepted { .. }
             | Self::PlanAccepted { .. }
             | Self::TaskCancelled { .. }
             | Self::TaskRetried { .. }

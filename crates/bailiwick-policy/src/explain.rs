@@ -2,7 +2,7 @@
 
 use bailiwick_model::action::Action;
 use bailiwick_model::subject::{Role, Subject};
-use bailiwick_model::verdict::{Denial, Verdict};
+use bailiwick_model::verdict::{Denial, FOR_PEOPLE, Verdict};
 
 use crate::form::quote;
 use crate::load::Rule;
@@ -35,14 +35,15 @@ pub(crate) fn forbidden(action: &Action, question: &Question, rules: &[&Rule]) -
     let reasons: Vec<&str> = rules.iter().map(|rule| rule.reason.as_str()).collect();
     let mut hints: Vec<String> = rules.iter().filter_map(|rule| rule.hint.clone()).collect();
     hints.dedup();
+    let mut hint = hints.join(" ");
     if let Some(why) = question.effects.as_ref().and_then(|effects| effects.undecidable.first()) {
-        hints.push(format!("In this command, {why}."));
+        hint.push_str(&format!("{FOR_PEOPLE}in this command, {why}."));
     }
     deny(
         FORBIDDEN,
         rules.iter().map(|rule| rule.id.clone()).collect(),
         format!("{} is not allowed: {}", what(action), reasons.join("; ")),
-        hints.join(" "),
+        hint,
     )
 }
 
@@ -55,7 +56,11 @@ pub(crate) fn no_rule_permits(subject: &Subject, action: &Action, question: &Que
             what(action),
             subject.role.name()
         ),
-        format!("{} {}", instead(subject.role, action), narrowest(subject, action, question)),
+        format!(
+            "{}{FOR_PEOPLE}{}",
+            instead(subject.role, action),
+            narrowest(subject, action, question)
+        ),
     )
 }
 
@@ -66,7 +71,7 @@ pub(crate) fn evaluation_error(action: &Action, failed: &[(String, String)]) -> 
         EVALUATION_ERROR,
         rules,
         format!("{} is not allowed: a policy could not be evaluated, so nothing is", what(action)),
-        format!("Do not try again: a person has to put the policy right. {first}"),
+        format!("Do not try again: a person has to put the policy right.{FOR_PEOPLE}{first}"),
     )
 }
 
@@ -78,7 +83,7 @@ pub(crate) fn request_invalid(action: &Action, error: &str) -> Verdict {
             "{} is not allowed: what policy needs to know of it could not be computed",
             what(action)
         ),
-        format!("Do not try again in the same form. {}", shorten(error)),
+        format!("Do not try again in the same form.{FOR_PEOPLE}{}", shorten(error)),
     )
 }
 
@@ -129,7 +134,8 @@ fn instead(role: Role, action: &Action) -> &'static str {
             | Action::FileWrite(_)
             | Action::HostRequest(_)
             | Action::RepoRead(_)
-            | Action::AgentStart(_),
+            | Action::AgentStart(_)
+            | Action::TaskRaise(_),
             _,
         ) => "Go on without it, or say in the result what is missing.",
     }
@@ -162,10 +168,11 @@ fn narrowest(subject: &Subject, action: &Action, question: &Question) -> String 
         | Action::BranchPush(_)
         | Action::PullRequestOpen(_)
         | Action::ReviewSubmit(_)
-        | Action::PullRequestMerge(_) => String::new(),
+        | Action::PullRequestMerge(_)
+        | Action::TaskRaise(_) => String::new(),
     };
     format!(
-        "To allow exactly this, an administrator can add: @id(\"allow-{kind}-1\") @reason(\"…\") permit(principal in \
+        "to allow exactly this, an administrator can add: @id(\"allow-{kind}-1\") @reason(\"…\") permit(principal in \
          Role::\"{role}\", action == Action::\"{kind}\", resource == {resource}){condition};",
         kind = action.kind(),
         role = subject.role.name(),

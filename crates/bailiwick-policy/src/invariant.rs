@@ -25,7 +25,7 @@ pub struct Invariant {
 }
 
 /// Every invariant that is checked at each publish.
-pub const INVARIANTS: [Invariant; 12] = [
+pub const INVARIANTS: [Invariant; 14] = [
     Invariant {
         name: "no merge without approval",
         why: "a person decides what gets into a protected branch",
@@ -84,9 +84,22 @@ when { context.network && (context.undecidable || context.inline_code) };"#,
         never: r#"permit(principal is Agent, action == Action::"file_write", resource) when { !context.scope_ok };"#,
     },
     Invariant {
-        name: "no agent steers pipelines, hooks, policy or agents",
-        why: "those run outside the cage, or are believed by the next agent",
-        never: r#"permit(principal is Agent, action == Action::"file_write", resource) when { context.protected_path };"#,
+        name: "no agent steers git, hooks or policy",
+        why: "those run on the machines of people, or decide what agents may do",
+        never: r#"permit(principal is Agent, action == Action::"file_write", resource)
+when { context.protected_path && !["pipeline", "agents"].containsAll(context.steers) };"#,
+    },
+    Invariant {
+        name: "no agent changes a pipeline without approval",
+        why: "pipelines run outside the cage, with the rights of the organisation",
+        never: r#"permit(principal is Agent, action == Action::"file_write", resource)
+when { context.steers.contains("pipeline") && !context.approvals.contains("pipeline-owners") };"#,
+    },
+    Invariant {
+        name: "no agent changes the rules of agents without approval",
+        why: "the next agent believes them",
+        never: r#"permit(principal is Agent, action == Action::"file_write", resource)
+when { context.steers.contains("agents") && !context.approvals.contains("agent-rule-owners") };"#,
     },
     Invariant {
         name: "no more rights than the cage has",

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use bailiwick_model::id::{RepoName, SessionId};
+use bailiwick_model::id::{RepoName, SessionId, TaskId};
 use bailiwick_model::payload::Digest;
 use bailiwick_model::subject::{Context, Subject};
 
@@ -32,6 +32,8 @@ pub enum Layer {
     Repository(RepoName),
     /// One session's.
     Session(SessionId),
+    /// One task's: what came with it, for every session and everything else that is done for it.
+    Task(TaskId),
 }
 
 impl Layer {
@@ -42,6 +44,7 @@ impl Layer {
             Self::Team { repositories, .. } => repositories.contains(&context.repo),
             Self::Repository(repo) => context.repo == *repo,
             Self::Session(session) => subject.session == Some(*session),
+            Self::Task(task) => subject.task == Some(*task),
         }
     }
 
@@ -53,6 +56,7 @@ impl Layer {
             Self::Team { name, .. } => format!("team:{name}/{id}"),
             Self::Repository(repo) => format!("repository:{repo}/{id}"),
             Self::Session(session) => format!("session:{session}/{id}"),
+            Self::Task(task) => format!("task:{task}/{id}"),
         }
     }
 }
@@ -64,6 +68,7 @@ impl fmt::Display for Layer {
             Self::Team { name, .. } => write!(f, "team {name}"),
             Self::Repository(repo) => write!(f, "repository {repo}"),
             Self::Session(session) => write!(f, "session {session}"),
+            Self::Task(task) => write!(f, "task {task}"),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use bailiwick_model::action::{Action, Purpose, ReadMode, ReviewVerdict, WriteMode};
 use bailiwick_model::id::{BranchName, Person, RepoName};
-use bailiwick_model::steering::is_protected;
+use bailiwick_model::steering::{Steers, is_protected, steers};
 use bailiwick_model::subject::{Context, Role, Subject, Taint};
 use cedar_policy::{
     Context as CedarContext, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request,
@@ -137,6 +137,7 @@ pub(crate) fn build(
 fn repository_of(action: &Action) -> impl Iterator<Item = &RepoName> {
     let named = match action {
         Action::RepoRead(read) => Some(&read.repo),
+        Action::TaskRaise(raise) => Some(&raise.repo),
         Action::BranchPush(push) => Some(&push.repo),
         Action::PullRequestOpen(open) => Some(&open.repo),
         Action::ReviewSubmit(review) => Some(&review.repo),
@@ -161,29 +162,6 @@ fn common(context: &Context) -> Result<Pairs, String> {
         pair("approvals", strings(&context.approvals)),
         pair("facts", facts(context)?),
     ])
-}
-
-/// The hosts of the addresses that a text names, in lower case: `https://host/…`, `user@host:…`.
-fn hosts_in(text: &str) -> BTreeSet<String> {
-    let ends = |c: char| !(c.is_ascii_alphanumeric() || ".-_[]".contains(c));
-    let mut hosts = BTreeSet::new();
-    for (at, _) in text.match_indices("://") {
-        let rest = text.get(at + 3..).unwrap_or_default();
-        let authority =
-            rest.split(['/', '?', '#', ' ', '\'', '"', '\\']).next().unwrap_or_default();
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        hosts.insert(host.split(ends).next().unwrap_or_default().to_ascii_lowercase());
-    }
-    for word in text.split_whitespace() {
-        if let Some((_, rest)) = word.split_once('@')
-            && let Some((host, _)) = rest.split_once(':')
-            && !word.contains("://")
-        {
-            hosts.insert(host.split(ends).next().unwrap_or_default().to_ascii_lowercase());
-        }
-    }
-    hosts.retain(|host| !host.is_empty());
-    hosts
 }
 
 /// How often a rule denies in a session before what it is about is closed.
@@ -235,7 +213,7 @@ fn command_facts(
         pair("operations", strings(&effects.operations)),
         pair("scripts", strings(&effects.scripts)),
         pair("connects", strings(&effects.connects)),
-        pair("hosts", strings(&hosts_in(&command.display()))),
+        pair("hosts", strings(&command.hosts())),
         pair("writes", strings(&effects.writes)),
         pair("reads", strings(&effects.reads)),
         pair("deletes", strings(&effects.deletes)),
@@ -298,7 +276,15 @@ fn operands(
                 WriteMode::Edit { new, .. } => new.len(),
             };
             let (file, facts) = file(scopes, write.path.as_str(), context)?;
-            (file, [facts, vec![pair("bytes", long(bytes))]].concat())
+            let steers: Vec<String> = steers(write.path.as_str())
+                .into_iter()
+                .map(|steers| Steers::name(steers).to_owned())
+                .collect();
+            (
+                file,
+                [facts, vec![pair("bytes", long(bytes)), pair("steers", strings(&steers))]]
+                    .concat(),
+            )
         }
         Action::SecretUse(secret) => (
             alone("Secret", secret.name.clone(), vec![pair("name", string(&secret.name))]),
@@ -377,6 +363,20 @@ fn operands(
                 pair("changed_lines", measured(merge.size.map(|size| size.lines))),
                 pair("changed_areas", measured(merge.size.map(|size| size.areas))),
                 pair("changes_tests", flag(merge.size.is_some_and(|size| size.tests))),
+            ],
+        ),
+        Action::TaskRaise(raise) => (
+            alone(
+                "Repository",
+                raise.repo.to_string(),
+                vec![pair("name", string(raise.repo.as_str()))],
+            ),
+            vec![
+                pair("raises_budget", flag(raise.budget.is_some())),
+                pair("budget", long(raise.budget.map_or(0, |budget| budget.to.0))),
+                pair("more", long(raise.budget.map_or(0, |budget| budget.to.minus(budget.from).0))),
+                pair("changes_tier", flag(raise.tier.is_some())),
+                pair("tier", string(raise.tier.as_ref().map_or("", |tier| tier.to.as_str()))),
             ],
         ),
         Action::AgentStart(start) => (

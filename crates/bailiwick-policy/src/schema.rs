@@ -23,6 +23,7 @@ pub const ACTION_KINDS: [&str; 13] = [
     "review_submit",
     "pull_request_merge",
     "agent_start",
+    "task_raise",
 ];
 
 /// Every role a principal can have.

@@ -23,6 +23,7 @@ const COMMIT: &str = "0000000000000000000000000000000000000000";
 /// | `review_submit` | `approve`, `request_changes` or `reject` |
 /// | `pull_request_merge` | the number |
 /// | `agent_start` | `ROLE` or `ROLE in TIER` |
+/// | `task_raise` | `budget to MICRO-DOLLARS`, or `tier to TIER` |
 ///
 /// `repo` and `person` are those of the question.
 pub fn parse_action(text: &str, repo: &str, person: &str) -> Result<Action, String> {
@@ -99,6 +100,18 @@ fn operands(kind: &str, operand: &str, repo: &str, person: &str) -> Option<Value
                 "instructions": nothing,
             })
         }
+        "task_raise" => {
+            let mut raise = json!({
+                "task": "01890000-0000-7000-8000-000000000001", "repo": repo, "reason": "it needs more",
+            });
+            let (what, change) = match operand.split_once(" to ")? {
+                ("budget", to) => ("budget", json!({ "from": 0, "to": to.parse::<u64>().ok()? })),
+                ("tier", to) => ("tier", json!({ "from": "process", "to": to })),
+                _ => return None,
+            };
+            raise.as_object_mut()?.insert(what.to_owned(), change);
+            raise
+        }
         _ => return None,
     })
 }
@@ -143,6 +156,8 @@ mod tests {
             ("review_submit: approve", "review_submit"),
             ("pull_request_merge: #7", "pull_request_merge"),
             ("agent_start: verifier in gvisor", "agent_start"),
+            ("task_raise: budget to 5000000", "task_raise"),
+            ("task_raise: tier to gvisor", "task_raise"),
         ] {
             let action =
                 parse_action(text, "shop", "ana").unwrap_or_else(|error| panic!("{error}"));

@@ -43,7 +43,11 @@ impl Budgets {
     pub(crate) fn rebuild(connection: &Connection) -> rusqlite::Result<Self> {
         let mut books = Books::default();
         let mut granted = connection
-            .prepare("SELECT seq, payload FROM event WHERE name = 'task_submitted' ORDER BY seq")?;
+            .prepare(
+                "SELECT seq, payload FROM event WHERE name = 'task_submitted'
+                 OR (name = 'decided' AND verdict = 'permit' AND payload LIKE '%\"kind\":\"task_raise\"%')
+                 ORDER BY seq",
+            )?;
         let mut rows = granted.query([])?;
         while let Some(row) = rows.next()? {
             let seq = from_sql(row.get(0)?);

@@ -7,11 +7,13 @@
 
 use bailiwick_ledger::{Hash, Record, Salt, Tree, TreeHead};
 use bailiwick_model::Timestamp;
+use bailiwick_model::event::Entry;
 use bailiwick_model::payload::Digest;
 use rusqlite::{Connection, Row, Rows, TransactionBehavior, params};
 
 use crate::error::StoreError;
 use crate::ledger_files::LedgerFiles;
+use crate::people::DAMAGED;
 use crate::row::{Columns, entry_of, from_sql, insert, insert_leaf, to_sql};
 use crate::store::Problems;
 
@@ -46,6 +48,46 @@ enum Mend {
 struct Found {
     salt: Vec<u8>,
     payload: Vec<u8>,
+    /// What the columns say that no leaf commits to; none where one is not what it should be.
+    columns: Option<Said>,
+}
+
+/// The searchable columns of a row.
+#[derive(PartialEq, Eq)]
+struct Said {
+    name: String,
+    task: Option<String>,
+    session: Option<String>,
+    action: Option<String>,
+    verdict: Option<String>,
+    reserved: Option<i64>,
+    cost: Option<i64>,
+}
+
+impl Said {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            name: row.get(3)?,
+            task: row.get(4)?,
+            session: row.get(5)?,
+            action: row.get(6)?,
+            verdict: row.get(7)?,
+            reserved: row.get(8)?,
+            cost: row.get(9)?,
+        })
+    }
+
+    fn of(columns: &Columns) -> Self {
+        Self {
+            name: columns.name.to_owned(),
+            task: columns.task.clone(),
+            session: columns.session.clone(),
+            action: columns.action.clone(),
+            verdict: columns.verdict.map(str::to_owned),
+            reserved: columns.reserved,
+            cost: columns.cost,
+        }
+    }
 }
 
 impl Found {
@@ -73,13 +115,17 @@ pub(crate) fn check(
     let count = count(connection).map_err(&reading)?;
     {
         let mut events = connection
-            .prepare("SELECT seq, salt, payload FROM event ORDER BY seq")
+            .prepare(
+                "SELECT seq, salt, payload, name, task, session, action, verdict, reserved, cost
+                 FROM event ORDER BY seq",
+            )
             .map_err(&reading)?;
         let mut leaves =
             connection.prepare("SELECT seq, hash FROM leaf ORDER BY seq").map_err(&reading)?;
         let mut events = Stream::new(events.query([]).map_err(&reading)?, |row| {
             let salt = row.get_ref(1)?.as_bytes()?.to_vec();
-            Ok(Found { salt, payload: row.get_ref(2)?.as_bytes()?.to_vec() })
+            let payload = row.get_ref(2)?.as_bytes()?.to_vec();
+            Ok(Found { salt, payload, columns: Said::read(row).ok() })
         });
         let mut leaves = Stream::new(leaves.query([]).map_err(&reading)?, |row| {
             let hash = <[u8; 32]>::try_from(row.get_ref(1)?.as_bytes()?);
@@ -120,7 +166,14 @@ impl Check<'_> {
             && leaf == Some(computed)
         {
             self.tree.push(computed);
-            self.read(seq, &record.payload);
+            let entry = self.read(seq, &record.payload);
+            // No leaf commits to the columns, and what is asked of the log is asked by them.
+            let right = entry.map(|entry| Said::of(&Columns::of(&entry.event)));
+            let said = found.as_ref().and_then(|found| found.columns.as_ref());
+            if right.is_some() && right.as_ref() != said {
+                tracing::warn!(seq, "the columns of an event were not what it says");
+                self.mends.push(Mend::Restore(seq, record.clone()));
+            }
             return Ok(());
         }
         if seq >= self.published.size {
@@ -131,7 +184,7 @@ impl Check<'_> {
         match (copy, copied) {
             (Some(copy), Some(hash)) if leaf.is_none_or(|leaf| leaf == hash) => {
                 self.tree.push(hash);
-                self.read(seq, &copy.payload);
+                let _known = self.read(seq, &copy.payload);
                 tracing::warn!(seq, "an event was taken back from the ledger's files");
                 self.mends.push(Mend::Restore(seq, copy));
             }
@@ -139,7 +192,7 @@ impl Check<'_> {
                 self.tree.push(hash);
                 self.mends.push(Mend::Leaf(seq, hash));
                 if let Some(record) = &record {
-                    self.read(seq, &record.payload);
+                    let _known = self.read(seq, &record.payload);
                 }
             }
             _ => {
@@ -151,10 +204,16 @@ impl Check<'_> {
     }
 
     /// Reads the entry, to know whether that is possible and when it was.
-    fn read(&mut self, seq: u64, payload: &[u8]) {
+    fn read(&mut self, seq: u64, payload: &[u8]) -> Option<Entry> {
         match entry_of(seq, payload) {
-            Ok(entry) => self.last_at = self.last_at.max(entry.at),
-            Err(reason) => self.problem(seq, &format!("the event cannot be read: {reason}")),
+            Ok(entry) => {
+                self.last_at = self.last_at.max(entry.at);
+                Some(entry)
+            }
+            Err(reason) => {
+                self.problem(seq, &format!("the event cannot be read: {reason}"));
+                None
+            }
         }
     }
 
@@ -210,16 +269,17 @@ fn write(connection: &mut Connection, mends: &[Mend], problems: &Problems) -> ru
             }
             Mend::Leaf(seq, hash) => insert_leaf(&transaction, *seq, *hash)?,
             Mend::Mark(seq, record, found) => {
-                let columns = Columns { name: "damaged", ..Columns::default() };
+                let columns = Columns { name: DAMAGED, ..Columns::default() };
                 insert(&transaction, *seq, now, record, &columns)?;
                 transaction.execute(
-                    "INSERT OR REPLACE INTO quarantine (seq, found_at, reason, salt, payload)
-                     VALUES (?1, ?2, '', ?3, ?4)",
+                    "INSERT OR REPLACE INTO quarantine (seq, found_at, reason, salt, payload, name)
+                     VALUES (?1, ?2, '', ?3, ?4, ?5)",
                     params![
                         to_sql(*seq),
                         now.to_string(),
                         found.as_ref().map(|found| &found.salt),
-                        found.as_ref().map(|found| &found.payload)
+                        found.as_ref().map(|found| &found.payload),
+                        found.as_ref().and_then(|found| Some(&found.columns.as_ref()?.name)),
                     ],
                 )?;
             }

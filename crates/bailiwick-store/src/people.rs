@@ -3,7 +3,7 @@
 //! revoked or frozen holds for the very next decision.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use bailiwick_model::Timestamp;
 use bailiwick_model::action::Action;
@@ -13,6 +13,7 @@ use bailiwick_model::event::{Entry, Event, Fact};
 use bailiwick_model::freeze::Freezes;
 use bailiwick_model::id::{ApprovalId, Person, SessionId, TaskId};
 use bailiwick_model::identity::Directory;
+use bailiwick_model::task::PolicyText;
 use bailiwick_model::verdict::Verdict;
 use rusqlite::Connection;
 
@@ -22,7 +23,8 @@ use crate::store::{Store, hold};
 /// The names of the facts that people are about.
 const NAMES: &str = "'identity_changed', 'approval_asked', 'approval_answered', 'approval_used', \
     'approval_voided', 'approval_escalated', 'delegated', 'frozen', 'thawed', \
-    'emergency_declared', 'emergency_confirmed', 'emergency_used', 'emergency_ended'";
+    'emergency_declared', 'emergency_confirmed', 'emergency_used', 'emergency_ended', \
+    'task_narrowed', 'damage_accepted'";
 
 /// How many pushes are remembered; more than any policy would ever let through in an hour.
 const PUSHES: usize = 10_000;
@@ -42,15 +44,26 @@ pub struct People {
     pub pushes: VecDeque<(Timestamp, Person)>,
     /// What was denied in sessions that are not over.
     pub denied: HashMap<SessionId, Denied>,
+    /// The hosts that commands with a network named, by task and session.
+    pub(crate) hosts: HashMap<(TaskId, Option<SessionId>), BTreeSet<String>>,
     /// When actions of sessions were denied, the latest of them.
     pub(crate) denial_times: VecDeque<Timestamp>,
     /// When an alert about many denials was raised last.
     pub(crate) last_storm: Option<Timestamp>,
     /// Approvals that an action has taken whose decision is being recorded.
     pub(crate) claimed: BTreeSet<ApprovalId>,
-    /// Whether an entry that belongs here can't be read. Nobody is let in by a token then, and no
-    /// approval stands: what is missing may have been a revocation or a refusal.
+    /// The rules that came with tasks.
+    pub(crate) narrowings: HashMap<TaskId, Arc<[PolicyText]>>,
+    /// The sandbox tiers that people let tasks have.
+    pub(crate) tiers: HashMap<TaskId, String>,
+    /// Whether an entry that belongs here, or may belong here, can't be read and no operator said
+    /// to go on without it. Nobody is let in by a token then, and no approval stands: what is
+    /// missing may have been a revocation or a refusal.
     pub damaged: bool,
+    /// The indices of those entries.
+    pub damage: BTreeSet<u64>,
+    /// Entries that an operator said to go on without.
+    accepted: BTreeSet<u64>,
 }
 
 /// What was denied in a session.
@@ -77,6 +90,11 @@ impl People {
         u32::try_from(recent.filter(|(_, who)| who == person).count()).unwrap_or(u32::MAX)
     }
 
+    /// The sandbox tier that people let a task have; none where it has the platform's.
+    pub fn tier_of(&self, task: TaskId) -> Option<&str> {
+        self.tiers.get(&task).map(String::as_str)
+    }
+
     fn note_denial(&mut self, at: Timestamp, session: SessionId, rules: &[String]) {
         let denied = self.denied.entry(session).or_default();
         denied.count = denied.count.saturating_add(1);
@@ -101,6 +119,22 @@ impl People {
                 }
                 self.pushes.push_back((entry.at, decided.subject.on_behalf_of.clone()));
             }
+            if let (Some(task), Action::Command(command), Verdict::Permit { .. }) =
+                (decided.subject.task, &decided.action, &decided.decision)
+                && command.network
+            {
+                let hosts = command.hosts();
+                if !hosts.is_empty() {
+                    let session = decided.subject.session;
+                    self.hosts.entry((task, session)).or_default().extend(hosts);
+                }
+            }
+            if let (Action::TaskRaise(raise), Verdict::Permit { .. }) =
+                (&decided.action, &decided.decision)
+                && let Some(tier) = &raise.tier
+            {
+                self.tiers.insert(raise.task, tier.to.clone());
+            }
             if let (Some(session), Verdict::Deny(denial)) =
                 (decided.subject.session, &decided.decision)
             {
@@ -108,10 +142,24 @@ impl People {
             }
             return;
         }
-        if let Event::Fact(fact) = &entry.event
-            && let Fact::SessionEnded { session, .. } = fact.as_ref()
-        {
-            self.denied.remove(session);
+        if let Event::Fact(fact) = &entry.event {
+            match fact.as_ref() {
+                Fact::SessionEnded { session, .. } => {
+                    self.denied.remove(session);
+                }
+                Fact::TaskNarrowed { task, files, .. } => {
+                    let known =
+                        self.narrowings.get(task).into_iter().flat_map(|known| known.iter());
+                    let all: Vec<PolicyText> = known.chain(files).cloned().collect();
+                    self.narrowings.insert(*task, all.into());
+                }
+                Fact::DamageAccepted { entries, .. } => {
+                    self.accepted.extend(entries);
+                    self.damage.retain(|seq| !entries.contains(seq));
+                    self.damaged = !self.damage.is_empty();
+                }
+                _ => {}
+            }
         }
         self.directory.apply(entry);
         self.approvals.apply(entry);
@@ -124,7 +172,11 @@ impl People {
 pub(crate) fn concerns(event: &Event) -> bool {
     match event {
         Event::Decided(decided) => match &decided.decision {
-            Verdict::Permit { .. } => matches!(decided.action, Action::BranchPush(_)),
+            Verdict::Permit { .. } => match &decided.action {
+                Action::BranchPush(_) | Action::TaskRaise(_) => true,
+                Action::Command(command) => command.network,
+                _ => false,
+            },
             Verdict::Deny(_) => decided.subject.session.is_some(),
             Verdict::NeedsApproval { .. } => false,
         },
@@ -144,10 +196,60 @@ pub(crate) fn concerns(event: &Event) -> bool {
                 | Fact::EmergencyConfirmed(_)
                 | Fact::EmergencyUsed(_)
                 | Fact::EmergencyEnded(_)
+                | Fact::TaskNarrowed { .. }
+                | Fact::DamageAccepted { .. }
                 | Fact::SessionEnded { .. }
         ),
     }
 }
+
+/// The names of events that say nothing of people. One that is not here counts as if it did.
+const OTHERS: [&str; 30] = [
+    "decided",
+    "finished",
+    "ledger_opened",
+    "policy_loaded",
+    "alert_raised",
+    "policy_refused",
+    "repository_imported",
+    "task_submitted",
+    "stage_started",
+    "stage_ended",
+    "plan_accepted",
+    "session_started",
+    "step_taken",
+    "session_ended",
+    "subtask_prepared",
+    "candidate_committed",
+    "gate_reported",
+    "verified",
+    "advised",
+    "repair_asked",
+    "human_asked",
+    "risk_scored",
+    "change_published",
+    "reviewed",
+    "base_moved",
+    "merge_asked",
+    "merged",
+    "task_cancelled",
+    "task_retried",
+    "task_ended",
+];
+
+/// Whether what is left of a damaged row shows that it was not about people: its column and its text
+/// both name the same event, and one that is about something else. One of the two can be damaged.
+fn is_about_something_else(name: Option<&str>, text: &str) -> bool {
+    let Some(name) = name.filter(|name| OTHERS.contains(name)) else { return false };
+    let in_text = match name {
+        "decided" | "finished" => format!("\"event\":\"{name}\""),
+        _ => format!("\"event\":\"fact\",\"fact\":\"{name}\""),
+    };
+    text.contains(&in_text)
+}
+
+/// The name of a mark's row.
+pub(crate) const DAMAGED: &str = "damaged";
 
 /// The book that the store keeps.
 #[derive(Debug, Default)]
@@ -162,6 +264,8 @@ impl PeopleBook {
         let sql = format!(
             "SELECT seq, payload FROM event WHERE name IN ({NAMES})
              OR (name = 'decided' AND verdict = 'permit' AND payload LIKE '%\"kind\":\"branch_push\"%')
+             OR (name = 'decided' AND verdict = 'permit' AND payload LIKE '%\"kind\":\"task_raise\"%')
+             OR (name = 'decided' AND verdict = 'permit' AND payload LIKE '%\"kind\":\"command\"%\"network\":true%')
              OR (name = 'decided' AND verdict = 'deny' AND session IS NOT NULL AND NOT EXISTS
                  (SELECT 1 FROM event AS ended
                   WHERE ended.session = event.session AND ended.name = 'session_ended'))
@@ -175,25 +279,28 @@ impl PeopleBook {
                 Ok(entry) => people.apply(&entry),
                 Err(reason) => {
                     tracing::error!(seq, reason, "an entry about people can't be read");
-                    people.damaged = true;
+                    people.damage.insert(seq);
                 }
             }
         }
-        // A mark stands in the place of a row that was quarantined: what the row said is not known.
-        let spoke = people.directory.next_seq > 0
-            || !people.approvals.all.is_empty()
-            || !people.freezes.thawed.is_empty()
-            || !people.freezes.in_force.is_empty();
-        let mut kept = connection.prepare("SELECT payload FROM quarantine")?;
+        // A mark stands in the place of a row that was damaged: what the row said is not known.
+        let mut kept = connection.prepare(
+            "SELECT quarantine.seq, ifnull(quarantine.name, event.name),
+                 ifnull(quarantine.payload, event.payload)
+             FROM quarantine LEFT JOIN event ON event.seq = quarantine.seq",
+        )?;
         let mut rows = kept.query([])?;
         while let Some(row) = rows.next()? {
-            let payload = row.get_ref(0)?.as_bytes_or_null()?.unwrap_or_default();
-            let text = String::from_utf8_lossy(payload);
-            let about_people =
-                NAMES.split('\'').any(|name| name.contains('_') && text.contains(name));
-            let about_something = text.contains("\"event\":\"");
-            people.damaged |= about_people || (spoke && !about_something);
+            let seq = from_sql(row.get(0)?);
+            let name = row.get_ref(1)?.as_str_or_null().ok().flatten();
+            let payload = row.get_ref(2)?.as_bytes_or_null()?.unwrap_or_default();
+            if !is_about_something_else(name, &String::from_utf8_lossy(payload)) {
+                people.damage.insert(seq);
+            }
         }
+        let accepted = &people.accepted;
+        people.damage.retain(|seq| !accepted.contains(seq));
+        people.damaged = !people.damage.is_empty();
         Ok(Self { people: Mutex::new(people) })
     }
 

@@ -75,7 +75,12 @@ impl Money {
                 _ => Self::Nothing,
             },
             Event::Finished(finished) => Self::Spent(finished.id, cost_of(&finished.result)),
-            Event::Decided(_) => Self::Nothing,
+            Event::Decided(decided) => match (&decided.action, &decided.decision) {
+                (Action::TaskRaise(raise), Verdict::Permit { .. }) => raise
+                    .budget
+                    .map_or(Self::Nothing, |budget| Self::Granted(raise.task, budget.to)),
+                _ => Self::Nothing,
+            },
         }
     }
 }

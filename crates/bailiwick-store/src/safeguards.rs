@@ -8,15 +8,17 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bailiwick_model::Timestamp;
 use bailiwick_model::action::Action;
 use bailiwick_model::approval::{ApprovalState, ApprovalStatus, ApprovalUse, ApprovalVerdict};
 use bailiwick_model::emergency::Alert;
 use bailiwick_model::freeze::Freeze;
-use bailiwick_model::id::{ApprovalId, EmergencyId, FreezeId, Person, RepoName};
+use bailiwick_model::id::{ApprovalId, EmergencyId, FreezeId, Person, RepoName, TaskId};
 use bailiwick_model::payload::Digest;
 use bailiwick_model::subject::{Context, Role, SessionFacts, Subject};
+use bailiwick_model::task::PolicyText;
 use bailiwick_model::verdict::Denial;
 use bailiwick_warden::{Claim, SafeguardError, Safeguards, Standing, Stopped};
 
@@ -112,8 +114,10 @@ impl Store {
         self.inner.people.with_mut(|people| {
             if people.damaged {
                 return Err(SafeguardError {
-                    message: "an entry about accounts, approvals or freezes can't be read"
-                        .to_owned(),
+                    message: format!(
+                        "entries that are or may be about accounts, approvals or freezes can't be read: {:?}",
+                        people.damage
+                    ),
                 });
             }
             Ok(look(people))
@@ -162,6 +166,9 @@ impl Safeguards for Store {
             facts.pushes_last_hour = people.pushes_last_hour(person, now);
             if let Some(task) = subject.task {
                 facts.approvals_before = people.approvals_used(task);
+                if let Some(hosts) = people.hosts.get(&(task, subject.session)) {
+                    facts.hosts.clone_from(hosts);
+                }
             }
             if let Some(denied) = subject.session.and_then(|session| people.denied.get(&session)) {
                 facts.denied_by.clone_from(&denied.by_rule);
@@ -220,6 +227,10 @@ impl Safeguards for Store {
         self.sound(|people| {
             people.emergencies.in_force(person, repo, now).map(|state| state.emergency.id)
         })
+    }
+
+    fn narrowing(&self, task: TaskId) -> Result<Option<Arc<[PolicyText]>>, SafeguardError> {
+        self.sound(|people| people.narrowings.get(&task).cloned())
     }
 
     fn storm(&self, subject: &Subject, now: Timestamp) -> Option<Alert> {

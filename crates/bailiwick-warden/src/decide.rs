@@ -15,6 +15,7 @@ use bailiwick_model::verdict::{Denial, Verdict};
 use bailiwick_policy::{PolicySet, RuleEffect};
 use uuid::Uuid;
 
+use crate::narrowing::NoPolicy;
 use crate::port::{Claim, JournalError, Reservation, SafeguardError, Safeguards, Standing};
 use crate::warden::Warden;
 
@@ -49,7 +50,7 @@ impl Warden {
         context: &Context,
         action: &A,
     ) -> Result<Decision, JournalError> {
-        let policy = self.policy();
+        let policy = self.policy_for(subject);
         let mut context = context.clone();
         // The caller may know of a smaller budget (a subtask's), never of a larger one.
         let left = subject.task.map_or(MicroUsd(0), |task| self.budget.left(task));
@@ -65,11 +66,13 @@ impl Warden {
             approval: None,
             claimed: None,
         };
-        match &self.safeguards {
-            None => draft.by_policy(&policy),
-            Some(safeguards) => {
+        match (&self.safeguards, &policy) {
+            (_, Err(NoPolicy::Unreadable(error))) => draft.refuse(unreadable(error)),
+            (_, Err(NoPolicy::Refused(denial))) => draft.refuse(denial.clone()),
+            (None, Ok(policy)) => draft.by_policy(policy),
+            (Some(safeguards), Ok(policy)) => {
                 let safeguards = safeguards.as_ref();
-                if let Err(error) = draft.judge(safeguards, &policy, self.approval_seconds) {
+                if let Err(error) = draft.judge(safeguards, policy, self.approval_seconds) {
                     draft.refuse(unreadable(&error));
                 }
             }
@@ -100,7 +103,8 @@ impl Warden {
             }
         }
         let (verdict, approval, claimed) = (draft.verdict.clone(), draft.approval, draft.claimed);
-        match self.journal.append(draft.events(policy.digest())).await {
+        let decided_by = policy.map_or_else(|_| self.policy().digest(), |policy| policy.digest());
+        match self.journal.append(draft.events(decided_by)).await {
             Ok(_) => Ok(Decision { verdict, reservation, approval }),
             Err(error) => {
                 if let Some(reservation) = reservation {
@@ -193,11 +197,11 @@ impl Draft<'_> {
                 return Ok(());
             }
         }
-        if matches!(self.action, Action::Command(_)) && self.context.facts.tree_changed {
+        if approval::rests_on_tree(&self.action) && self.context.facts.tree_changed {
             self.refuse(Denial {
                 code: "approval.ask_alone".to_owned(),
                 rules,
-                reason: "this needs approval, and the files it is run on were changed just before"
+                reason: "this needs approval, and the files it is done to were changed just before"
                     .to_owned(),
                 hint: "call it again in a reply of its own: people approve it together with the files as they are then"
                     .to_owned(),

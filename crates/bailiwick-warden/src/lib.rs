@@ -9,10 +9,12 @@
 //! Deliberately absent: any effect, and any implementation of the ports.
 
 mod decide;
+mod narrowing;
 mod permit;
 mod port;
 mod warden;
 
+pub use narrowing::NarrowingRefused;
 pub use permit::Permit;
 pub use port::{
     BudgetBook, BudgetExceeded, Claim, Journal, JournalError, Reservation, SafeguardError,

@@ -1,5 +1,7 @@
 //! What the warden needs from a store.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bailiwick_model::Timestamp;
 use bailiwick_model::action::Action;
@@ -9,7 +11,7 @@ use bailiwick_model::freeze::Freeze;
 use bailiwick_model::id::{ApprovalId, EmergencyId, Person, RepoName, TaskId};
 use bailiwick_model::payload::Digest;
 use bailiwick_model::subject::{Context, SessionFacts, Subject};
-use bailiwick_model::task::MicroUsd;
+use bailiwick_model::task::{MicroUsd, PolicyText};
 use bailiwick_model::verdict::Denial;
 
 /// The ledger cannot be written. Nothing that depends on the record may be done.
@@ -141,6 +143,12 @@ pub trait Safeguards: Send + Sync {
         repo: &RepoName,
         now: Timestamp,
     ) -> Result<Option<EmergencyId>, SafeguardError>;
+
+    /// The rules that came with a task, which only narrow what is done for it. None where nobody
+    /// keeps any.
+    fn narrowing(&self, _task: TaskId) -> Result<Option<Arc<[PolicyText]>>, SafeguardError> {
+        Ok(None)
+    }
 
     /// Whether one more denial is a storm that somebody should look at.
     fn storm(&self, subject: &Subject, now: Timestamp) -> Option<Alert>;

@@ -14,6 +14,7 @@ use bailiwick_policy::PolicySet;
 use uuid::Uuid;
 
 use crate::decide::Decision;
+use crate::narrowing::Narrowed;
 use crate::permit::Permit;
 use crate::port::{BudgetBook, Journal, JournalError, Safeguards};
 
@@ -96,6 +97,7 @@ pub struct Warden {
     pub(crate) budget: Arc<dyn BudgetBook>,
     pub(crate) safeguards: Option<Arc<dyn Safeguards>>,
     pub(crate) approval_seconds: i64,
+    pub(crate) narrowed: Narrowed,
 }
 
 /// How long a request for approval waits for an answer when nothing else is set: a day.
@@ -120,6 +122,7 @@ impl Warden {
             budget,
             safeguards: None,
             approval_seconds: APPROVAL_SECONDS,
+            narrowed: Narrowed::default(),
         }
     }
 

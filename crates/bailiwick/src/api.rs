@@ -93,6 +93,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/tasks/{task}/events", get(stream::events))
         .route("/tasks/{task}/cancel", post(routes::cancel_task))
         .route("/tasks/{task}/retry", post(routes::retry_task))
+        .route("/tasks/{task}/raise", post(routes::raise_task))
         .route("/repositories", get(routes::list_repositories).post(routes::import_repository))
         .route("/repositories/{repo}/pulls", get(routes::list_changes))
         .route("/repositories/{repo}/pulls/{number}", get(routes::show_change))

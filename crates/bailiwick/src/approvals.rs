@@ -1,8 +1,11 @@
 //! Requests for approval, freezes and emergencies, as they are asked for and shown: the types that
 //! the command line and the HTTP API both speak.
 
+use std::collections::BTreeMap;
+
 use bailiwick_engine::{ApprovalWord, Engine, EngineError};
 use bailiwick_model::Timestamp;
+use bailiwick_model::action::{Action, WriteMode};
 use bailiwick_model::approval::{
     ApprovalAnswer, ApprovalState, ApprovalStatus, ApprovalUse, ApprovalVerdict, Delegation,
     GroupNeed,
@@ -25,6 +28,9 @@ pub(crate) struct ApprovalView {
     pub(crate) kind: String,
     /// What is to be done, whole.
     pub(crate) action: serde_json::Value,
+    /// The texts that it writes, whole, by their names: `content`, or `old` and `new` of an edit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) texts: BTreeMap<String, String>,
     /// Who wants to do it: the role.
     pub(crate) role: String,
     /// For whom it is done.
@@ -67,6 +73,7 @@ impl ApprovalView {
             summary: request.action.summary(),
             kind: request.action.kind().to_owned(),
             action: serde_json::to_value(&request.action).unwrap_or_default(),
+            texts: BTreeMap::new(),
             role: request.subject.role.name().to_owned(),
             requester: request.subject.on_behalf_of,
             repo: request.repo,
@@ -146,8 +153,23 @@ pub(crate) fn list(engine: &Engine, all: bool) -> Vec<ApprovalView> {
     states.map(ApprovalView::of).collect()
 }
 
-pub(crate) fn show(engine: &Engine, id: ApprovalId) -> Result<ApprovalView, EngineError> {
-    engine.approval(id).map(ApprovalView::of)
+/// One request, with the texts that would be written: an answer is bound to them, so they are shown
+/// whole, or nothing is.
+pub(crate) async fn show(engine: &Engine, id: ApprovalId) -> Result<ApprovalView, EngineError> {
+    let found = engine.approval(id)?;
+    let mut texts = BTreeMap::new();
+    if let Action::FileWrite(write) = &found.0.request.action {
+        let named = match &write.mode {
+            WriteMode::Whole { content } => vec![("content", content)],
+            WriteMode::Edit { old, new } => vec![("old", old), ("new", new)],
+        };
+        for (name, payload) in named {
+            let whole = engine.parts().store.resolve(payload).await?;
+            let text = String::from_utf8_lossy(whole.bytes().unwrap_or_default()).into_owned();
+            texts.insert(name.to_owned(), text);
+        }
+    }
+    Ok(ApprovalView { texts, ..ApprovalView::of(found) })
 }
 
 pub(crate) async fn answer(
@@ -158,7 +180,8 @@ pub(crate) async fn answer(
 ) -> Result<ApprovalView, EngineError> {
     let AnswerParams { verdict, usage, digest, note } = params;
     let word = ApprovalWord { id, verdict, usage, digest, note };
-    engine.answer_approval(caller, word).await.map(ApprovalView::of)
+    engine.answer_approval(caller, word).await?;
+    show(engine, id).await
 }
 
 pub(crate) async fn delegate(

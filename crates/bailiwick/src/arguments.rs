@@ -238,6 +238,10 @@ pub(crate) struct RunArguments {
     /// Stop when the pull request is open instead of asking for approval here.
     #[arg(long, conflicts_with = "yes")]
     pub(crate) no_wait: bool,
+    /// A file of rules of its own, `.toml` or `.cedar`, which only narrow what is done for it. Can
+    /// be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) narrow: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -271,6 +275,21 @@ pub(crate) enum TaskVerb {
         task: TaskId,
         /// Why.
         #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Asks for a larger budget or another sandbox tier for a task; say the same again once it is
+    /// approved.
+    Raise {
+        #[command(flatten)]
+        task: TaskId,
+        /// The new budget, in US dollars.
+        #[arg(long, value_name = "USD")]
+        budget: Option<String>,
+        /// The tier: worktree, process, container, gvisor or microvm.
+        #[arg(long)]
+        tier: Option<Tier>,
+        /// Why it is needed.
+        #[arg(long)]
         reason: String,
     },
     /// Takes a task up again that failed, was cancelled, or waits for an answer.
@@ -391,6 +410,13 @@ pub(crate) enum LedgerVerb {
         /// At most how many.
         #[arg(long, default_value_t = 50)]
         limit: usize,
+    },
+    /// Lets work go on without entries about people that are damaged, and of which nobody knows what
+    /// they said.
+    AcceptDamage {
+        /// What you found, and what you did about it.
+        #[arg(long)]
+        reason: String,
     },
     /// Proves that one entry is in a ledger, for somebody who has nothing but the key.
     Prove {

@@ -57,6 +57,7 @@ pub(crate) async fn run(common: &Common, arguments: &DemoArguments) -> Result<Do
         operations::import(&platform.engine, &person, import).await.map_err(Told::from)?.name;
     platform.refresh_policy().await?;
     let params = CreateTaskParams {
+        narrow: Vec::new(),
         text: ISSUE.to_owned(),
         repo,
         branch: None,

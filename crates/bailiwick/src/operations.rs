@@ -10,7 +10,7 @@ use bailiwick_model::approval::ApprovalState;
 use bailiwick_model::event::Entry;
 use bailiwick_model::id::{BranchName, Oid, Person, RepoName, TaskId};
 use bailiwick_model::plan::Check;
-use bailiwick_model::task::{ApproverMode, Form, MicroUsd, Source};
+use bailiwick_model::task::{ApproverMode, Form, MicroUsd, PolicyText, Source};
 use bailiwick_model::workflow::TaskState;
 use bailiwick_store::Query;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,23 @@ pub(crate) struct CreateTaskParams {
     /// The most it may cost, in millionths of a US dollar.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) budget_micro_usd: Option<MicroUsd>,
+    /// Rules of its own, which only narrow what is done for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) narrow: Vec<PolicyText>,
+}
+
+/// More than a task was accepted with: `POST /api/v1/tasks/{task}/raise`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RaiseParams {
+    /// A larger budget, in millionths of a US dollar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) budget_micro_usd: Option<MicroUsd>,
+    /// Another sandbox tier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tier: Option<String>,
+    /// Why.
+    pub(crate) reason: String,
 }
 
 /// The answer to a new task.
@@ -146,7 +163,7 @@ pub(crate) fn standing(state: &TaskState) -> String {
     if state.subtasks.values().any(|subtask| subtask.question.is_some()) {
         return "needs an answer".to_owned();
     }
-    if state.approvals.all.values().any(ApprovalState::is_waiting) {
+    if state.approvals.all.values().any(ApprovalState::holds_task) {
         return "waits for approval".to_owned();
     }
     let waiting = !state.subtasks.is_empty()
@@ -203,9 +220,21 @@ pub(crate) async fn create_task(
             scripted: defaults.scripted,
             single_user: defaults.single_user,
             approver: defaults.approver,
+            narrowing: params.narrow,
         })
         .await?;
     Ok(CreateTaskResponse { id, estimate })
+}
+
+/// Asks for more than a task was accepted with.
+pub(crate) async fn raise(
+    engine: &Engine,
+    who: &Person,
+    id: TaskId,
+    params: &RaiseParams,
+) -> Result<TaskState, EngineError> {
+    engine.raise(id, who, params.budget_micro_usd, params.tier.as_deref(), &params.reason).await?;
+    engine.state(id).await
 }
 
 pub(crate) async fn list_tasks(

@@ -68,6 +68,7 @@ impl Platform {
             labeller: Arc::new(label),
         };
         let engine = Engine::new(parts, settings(&dir, config, &ledger_key)?);
+        engine.tell_of_damage().await.map_err(Told::from)?;
         Ok(Self { engine, policies, dir, ledger_key })
     }
 }

@@ -13,6 +13,7 @@ mod end_to_end {
     mod people;
     mod policy;
     mod programs;
+    mod questions;
     mod review;
     mod run;
     mod running_gates;

@@ -95,6 +95,8 @@ operations! {
     TaskCreate = "task.create": Tasks, [Operator, Requester];
     /// Cancelling a task or taking it up again.
     TaskControl = "task.control": Tasks, [Operator, Requester];
+    /// Asking for a larger budget or another tier for a task.
+    TaskRaise = "task.raise": Tasks, [Operator, Requester];
     /// Looking at repositories.
     RepoRead = "repository.read": Read, [Operator, PolicyAuthor, Reviewer, Approver, Requester, Auditor];
     /// Importing a repository.
@@ -111,6 +113,8 @@ operations! {
     GitPush = "git.push": Git, [Operator, Requester];
     /// Reading the ledger.
     LedgerRead = "ledger.read": Audit, [Operator, PolicyAuthor, Auditor];
+    /// Going on without entries about people that are damaged.
+    DamageAccept = "ledger.accept_damage": Operate, [Operator];
     /// Reading the policy in force.
     PolicyRead = "policy.read": Read, [Operator, PolicyAuthor, Reviewer, Approver, Requester, Auditor];
     /// Publishing policy.

@@ -1,16 +1,19 @@
 //! The state of one subtask.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::{MergeMethod, ReviewVerdict};
-use crate::event::{Candidate, Fact, SessionEnd, Stage, Verification};
+use crate::action::{Action, MergeMethod, ReviewVerdict};
+use crate::event::{Candidate, Decided, Fact, Finished, SessionEnd, Stage, Verification};
 use crate::evidence::{Finding, GateReport, RiskReport};
-use crate::id::{BranchName, Oid, Person, SessionId};
+use crate::id::{ActionId, BranchName, Oid, Person, SessionId};
+use crate::outcome::Outcome;
+use crate::payload::Digest;
 use crate::plan::Subtask;
 use crate::subject::Role;
 use crate::task::MicroUsd;
+use crate::verdict::Verdict;
 
 /// An agent run, as far as the workflow needs to know it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +144,12 @@ pub struct SubtaskState {
     pub sessions: Vec<SessionRef>,
     /// What its runs have cost.
     pub cost: MicroUsd,
+    /// Files that were written as people approved it, with the SHA-256 of what was written.
+    #[serde(default)]
+    pub approved_files: BTreeMap<String, Digest>,
+    /// Approved writes that are under way.
+    #[serde(default)]
+    approved_writes: BTreeMap<ActionId, String>,
     retries: u32,
     stages: BTreeSet<Stage>,
 }
@@ -167,6 +176,8 @@ impl SubtaskState {
             question: None,
             sessions: Vec::new(),
             cost: MicroUsd(0),
+            approved_files: BTreeMap::new(),
+            approved_writes: BTreeMap::new(),
             retries: 0,
             stages: BTreeSet::new(),
         }
@@ -234,7 +245,6 @@ impl SubtaskState {
     /// Everything that gates and verifier found against the newest candidate.
     pub fn complaints(&self) -> Vec<Finding> {
         use crate::evidence::{GateState, Level};
-        use crate::payload::Digest;
         let mut findings: Vec<Finding> = Vec::new();
         for report in self.gates.iter().filter(|report| report.state.blocks()) {
             if report.findings.is_empty() {
@@ -282,6 +292,24 @@ impl SubtaskState {
                 && tree.is_none_or(|tree| run.started_from.as_ref() == Some(tree))
                 && !matches!(run.end, Some(SessionEnd::Stopped { .. }))
         })
+    }
+
+    /// Takes note of a write that people approved.
+    pub(super) fn decided(&mut self, decided: &Decided) {
+        if let (Action::FileWrite(write), Verdict::Permit { .. }) =
+            (&decided.action, &decided.decision)
+            && !decided.context.approvals.is_empty()
+        {
+            self.approved_writes.insert(decided.id, write.path.as_str().to_owned());
+        }
+    }
+
+    /// Takes note of what an approved write left behind.
+    pub(super) fn finished(&mut self, finished: &Finished) {
+        let path = self.approved_writes.remove(&finished.id);
+        if let (Some(path), Outcome::Written { after, .. }) = (path, &finished.result) {
+            self.approved_files.insert(path, *after);
+        }
     }
 
     pub(super) fn apply(&mut self, fact: &Fact) {

@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use bailiwick_ledger::{Record, Salt};
-use bailiwick_model::event::Entry;
+use bailiwick_model::event::{Entry, Event, Fact};
+use bailiwick_model::id::{GroupName, Person, TaskId};
+use bailiwick_model::identity::IdentityChange;
 use bailiwick_model::payload::Payload;
 use bailiwick_store::{Query, Store, StoreError};
-use bailiwick_warden::Journal as _;
+use bailiwick_warden::{Journal as _, Safeguards as _};
 use rusqlite::params;
+use uuid::Uuid;
 
 use crate::world::*;
 
@@ -61,35 +64,130 @@ async fn what_was_published_is_taken_back_from_the_ledgers_files() {
     }
 }
 
+/// A log of four entries that no checkpoint covers: a group, something else, another group, a group
+/// less.
+async fn people_unpublished() -> World {
+    let world = World::new();
+    let store = world.open();
+    let by = Person::parse("ada").unwrap();
+    let group = |name: &str| GroupName::parse(name).unwrap();
+    let change = |change| Event::fact(Fact::IdentityChanged { by: by.clone(), change });
+    let (release, press) = (group("release"), group("press"));
+    store
+        .append(vec![
+            change(IdentityChange::GroupAdded { group: release.clone() }),
+            note("between"),
+            change(IdentityChange::GroupAdded { group: press }),
+            change(IdentityChange::GroupRemoved { group: release }),
+        ])
+        .await
+        .unwrap();
+    world
+}
+
+fn groups(store: &Store) -> Vec<String> {
+    store.people(|people| people.directory.groups.keys().map(ToString::to_string).collect())
+}
+
 /// What was said about accounts and can't be read any more may have been a revocation.
 #[tokio::test]
-async fn a_damaged_row_about_people_lets_nobody_in_and_another_one_does_not_matter() {
-    use bailiwick_model::event::{Event, Fact};
-    use bailiwick_model::id::GroupName;
-    use bailiwick_model::identity::IdentityChange;
+async fn a_damaged_row_that_may_be_about_people_lets_nobody_in_until_an_operator_says_so() {
     for (damage, damaged) in [
-        ("SELECT 1", false),
-        ("UPDATE event SET payload = replace(payload, 'release', 'relaese') WHERE seq = 1", true),
-        ("UPDATE event SET payload = 'not JSON' WHERE seq = 1", true),
-        ("UPDATE event SET payload = replace(payload, 'after', 'aftre') WHERE seq = 2", false),
+        // Nothing is damaged: the control.
+        ("SELECT 1", vec![]),
+        (
+            "UPDATE event SET payload = replace(payload, 'release', 'relaese') WHERE seq = 3",
+            vec![3],
+        ),
+        ("UPDATE event SET payload = 'not JSON' WHERE seq = 3", vec![3]),
+        // The first account of all: nothing was said of people before.
+        ("UPDATE event SET payload = 'not JSON' WHERE seq = 0", vec![0]),
+        // Its name is the part that is damaged, in the text or beside it.
+        (
+            "UPDATE event SET payload = replace(payload, 'identity_changed', 'stage_started') WHERE seq = 3",
+            vec![3],
+        ),
+        (
+            "UPDATE event SET payload = replace(payload, 'identity_changed', 'idemtity_changed') WHERE seq = 3",
+            vec![3],
+        ),
+        (
+            "UPDATE event SET name = 'stage_started', payload = replace(payload, 'release', 'relaese') WHERE seq = 3",
+            vec![3],
+        ),
+        ("DELETE FROM event WHERE seq = 3", vec![3]),
+        ("UPDATE event SET salt = x'00' WHERE seq = 3", vec![3]),
+        ("UPDATE leaf SET hash = zeroblob(32) WHERE seq = 3", vec![3]),
+        ("DELETE FROM event WHERE seq > 0", vec![1, 2, 3]),
+        // Known to be about something else, and what can't be known to be.
+        ("UPDATE event SET payload = replace(payload, 'between', 'betwen') WHERE seq = 1", vec![]),
+        ("UPDATE event SET payload = 'not JSON' WHERE seq = 1", vec![1]),
+        (
+            "UPDATE event SET name = 'x', payload = replace(payload, 'between', 'betwen') WHERE seq = 1",
+            vec![1],
+        ),
     ] {
-        let world = World::new();
-        let store = world.open();
-        store.append(vec![note("before")]).await.unwrap();
-        for group in ["release", "press"] {
-            let change = IdentityChange::GroupAdded { group: GroupName::parse(group).unwrap() };
-            let by = bailiwick_model::id::Person::parse("ada").unwrap();
-            let fact = Event::fact(Fact::IdentityChanged { by, change });
-            store.append(vec![fact]).await.unwrap();
-            if group == "release" {
-                store.append(vec![note("after")]).await.unwrap();
-            }
-        }
-        drop(store);
-        // Rows that were never published can't be taken back from the ledger's files.
+        let world = people_unpublished().await;
         world.sql(&format!("{damage};"));
         let store = world.open();
-        assert_eq!(store.people(|people| people.damaged), damaged, "{damage}");
+        let found = |store: &Store| {
+            store.people(|people| {
+                (people.damaged, people.damage.iter().copied().collect::<Vec<u64>>())
+            })
+        };
+        assert_eq!(found(&store), (!damaged.is_empty(), damaged.clone()), "{damage}");
+        // Every action is refused meanwhile.
+        let task = TaskId::new(Uuid::now_v7());
+        let narrowing = store.narrowing(task);
+        assert_eq!(narrowing.is_err(), !damaged.is_empty(), "{damage}");
+        // It is noticed at each start, published or not, until somebody acts.
+        store.checkpoint().await.unwrap();
+        drop(store);
+        let store = world.open();
+        assert_eq!(found(&store), (!damaged.is_empty(), damaged.clone()), "{damage}");
+        if damaged.is_empty() {
+            continue;
+        }
+        let accepted = Fact::DamageAccepted {
+            entries: damaged.clone(),
+            by: Person::parse("ada").unwrap(),
+            reason: "looked through the groups".to_owned(),
+        };
+        store.append(vec![Event::fact(accepted)]).await.unwrap();
+        assert_eq!(found(&store), (false, vec![]), "{damage}");
+        assert!(store.narrowing(task).is_ok(), "{damage}");
+        world.verify_published(&store).await;
+        drop(store);
+        assert_eq!(found(&world.open()), (false, vec![]), "{damage}: forgotten by a restart");
+    }
+}
+
+/// No leaf commits to the columns that the log is searched by.
+#[tokio::test]
+async fn a_column_that_is_not_what_its_row_says_is_mended_and_hides_no_revocation() {
+    for damage in [
+        "UPDATE event SET name = 'stage_started' WHERE seq = 3",
+        "UPDATE event SET name = '' WHERE seq = 3",
+        "UPDATE event SET session = 'x', verdict = 'permit', cost = 5 WHERE seq = 3",
+    ] {
+        let world = people_unpublished().await;
+        assert_eq!(groups(&world.open()), ["press"]);
+        world.sql(damage);
+        let store = world.open();
+        assert_eq!(groups(&store), ["press"], "{damage}");
+        assert!(!store.people(|people| people.damaged), "{damage}");
+        assert_eq!(store.problems(), [], "{damage}");
+        drop(store);
+        let left: i64 = rusqlite::Connection::open(world.database())
+            .unwrap()
+            .query_row(
+                "SELECT count(*) FROM event WHERE seq = 3 AND name = 'identity_changed'
+                 AND session IS NULL AND verdict IS NULL AND cost IS NULL",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(left, 1, "{damage}");
     }
 }
 

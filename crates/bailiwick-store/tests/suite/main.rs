@@ -6,6 +6,7 @@ mod world;
 mod budgets;
 mod damage;
 mod disk;
+mod facts;
 mod interleavings;
 mod journal;
 mod opening;

@@ -164,7 +164,7 @@ pub(crate) fn text_of(event: &Event) -> String {
     }
 }
 
-fn decided(task: TaskId, id: ActionId, action: Action, decision: Verdict) -> Event {
+pub(crate) fn decided(task: TaskId, id: ActionId, action: Action, decision: Verdict) -> Event {
     Event::Decided(Box::new(Decided {
         id,
         subject: Subject {

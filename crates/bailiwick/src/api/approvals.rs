@@ -31,7 +31,7 @@ pub(super) async fn show(
     State(shared): State<Shared>,
     Path(approval): Path<String>,
 ) -> Answered<ApprovalView> {
-    Ok(Json(approvals::show(&shared.engine, id(&approval)?)?))
+    Ok(Json(approvals::show(&shared.engine, id(&approval)?).await?))
 }
 
 pub(super) async fn answer(

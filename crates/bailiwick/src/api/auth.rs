@@ -22,6 +22,7 @@ pub(super) const ROUTES: &[(&str, &str, Operation)] = &[
     ("GET", "/api/v1/tasks/{task}/events", Operation::TaskRead),
     ("POST", "/api/v1/tasks/{task}/cancel", Operation::TaskControl),
     ("POST", "/api/v1/tasks/{task}/retry", Operation::TaskControl),
+    ("POST", "/api/v1/tasks/{task}/raise", Operation::TaskRaise),
     ("GET", "/api/v1/repositories", Operation::RepoRead),
     ("POST", "/api/v1/repositories", Operation::RepoImport),
     ("GET", "/api/v1/repositories/{repo}/pulls", Operation::ChangeRead),

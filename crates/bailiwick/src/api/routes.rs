@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::error::ApiError;
 use crate::operations::{
-    self, ChangeLine, CreateTaskParams, CreateTaskResponse, ImportParams, MergeParams,
+    self, ChangeLine, CreateTaskParams, CreateTaskResponse, ImportParams, MergeParams, RaiseParams,
     RepositoryLine, ReviewParams, TaskDefaults, TaskLine,
 };
 
@@ -118,6 +118,17 @@ pub(super) async fn retry_task(
     shared.engine.retry(id, &caller.person).await?;
     shared.enqueue(id);
     Ok(Json(shared.engine.state(id).await?))
+}
+
+pub(super) async fn raise_task(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Path(task): Path<String>,
+    body: Bytes,
+) -> Answered<TaskState> {
+    let params: RaiseParams = parse(&body)?;
+    let id = operations::find_task(&shared.engine, &task).await?;
+    Ok(Json(operations::raise(&shared.engine, &caller.person, id, &params).await?))
 }
 
 pub(super) async fn list_repositories(

@@ -31,6 +31,7 @@ pub(crate) fn operation(verb: &Verb) -> Option<Operation> {
         Verb::Task(TaskVerb::Cancel { .. } | TaskVerb::Retry(_) | TaskVerb::Resume(_)) => {
             Operation::TaskControl
         }
+        Verb::Task(TaskVerb::Raise { .. }) => Operation::TaskRaise,
         Verb::Pr(PrVerb::List { .. } | PrVerb::Show(_)) => Operation::ChangeRead,
         Verb::Approve(_)
         | Verb::Pr(PrVerb::Approve(_) | PrVerb::RequestChanges(_) | PrVerb::Reject(_)) => {
@@ -44,6 +45,7 @@ pub(crate) fn operation(verb: &Verb) -> Option<Operation> {
             return None;
         }
         Verb::Ledger(LedgerVerb::Show { .. }) => Operation::LedgerRead,
+        Verb::Ledger(LedgerVerb::AcceptDamage { .. }) => Operation::DamageAccept,
         // They work on policy files; a bundle counts by its signature, whoever made it.
         Verb::Policy(
             PolicyVerb::Check { .. }

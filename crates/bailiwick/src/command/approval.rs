@@ -67,7 +67,7 @@ pub(crate) async fn approval(common: &Common, verb: ApprovalVerb) -> Result<Done
 async fn view(session: &Session, id: ApprovalId) -> Result<ApprovalView> {
     match session {
         Session::Local { platform, .. } => {
-            Ok(approvals::show(&platform.engine, id).map_err(Told::from)?)
+            Ok(approvals::show(&platform.engine, id).await.map_err(Told::from)?)
         }
         Session::Remote(remote) => remote.get(&format!("/approvals/{id}")).await,
     }
@@ -99,7 +99,7 @@ async fn answer(
             if let (Some(task), false) = (view.task, view.status == ApprovalStatus::Open) {
                 engine.drive(task).await.map_err(Told::from)?;
             }
-            approvals::show(engine, word.approval).map_err(Told::from)?
+            approvals::show(engine, word.approval).await.map_err(Told::from)?
         }
         Session::Remote(remote) => {
             remote.post(&format!("/approvals/{}/answer", word.approval), &params).await?
@@ -155,6 +155,10 @@ fn shown(view: &ApprovalView) -> String {
         lines.push(format!("  tree      {tree}"));
     }
     lines.push(format!("  whole     {}", view.action));
+    for (name, text) in &view.texts {
+        lines.push(format!("  {name}:"));
+        lines.extend(text.lines().map(|line| format!("    | {line}")));
+    }
     for answer in &view.answers {
         let verdict = match answer.verdict {
             ApprovalVerdict::Grant => "granted",

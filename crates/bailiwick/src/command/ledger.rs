@@ -19,6 +19,7 @@ pub(crate) async fn run(common: &Common, verb: LedgerVerb) -> Result<Done> {
             verify(common, &dir, key.as_deref(), checkpoint.as_deref())
         }
         LedgerVerb::Show { from, limit } => show(common, from, limit).await,
+        LedgerVerb::AcceptDamage { reason } => accept_damage(common, &reason).await,
         LedgerVerb::Prove { dir, index } => {
             let proof =
                 bailiwick_ledger::prove_entry(&dir, index).context("there is no proof to give")?;
@@ -82,6 +83,27 @@ fn trusted_key(text: &str) -> Result<VerifierKey> {
         text.to_owned()
     };
     text.trim_end().parse().context("the key is not valid; `bailiwick ledger key` prints one")
+}
+
+async fn accept_damage(common: &Common, reason: &str) -> Result<Done> {
+    let Session::Local { platform, caller } = Session::open(common).await? else {
+        return Err(Told {
+            code: "ledger.in_use".to_owned(),
+            message: "a server has this data directory open".to_owned(),
+            hint: "stop the server first; whoever holds the data directory says this, and no token counts meanwhile".to_owned(),
+        }
+        .into());
+    };
+    let accepted = platform.engine.accept_damage(&caller.person, reason).await;
+    let entries = accepted.map_err(Told::from)?;
+    if common.json {
+        terminal::out_json(&json!({"accepted": entries}));
+    } else {
+        terminal::out(&format!(
+            "work goes on without the entries {entries:?}; one of them may have been a revocation: look through `bailiwick user list`, `bailiwick token list` and `bailiwick freeze list`, and revoke what is in doubt"
+        ));
+    }
+    Ok(Done::Yes)
 }
 
 async fn show(common: &Common, from: u64, limit: usize) -> Result<Done> {

@@ -12,7 +12,7 @@ use bailiwick_model::evidence::GateState;
 use bailiwick_model::id::{Person, RepoName, TaskId};
 use bailiwick_model::identity::Operation;
 use bailiwick_model::plan::Check;
-use bailiwick_model::task::{ApproverMode, MicroUsd, Source};
+use bailiwick_model::task::{ApproverMode, MicroUsd, PolicyText, Source};
 use bailiwick_model::workflow::{Refusal, SubtaskState, TaskState};
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +130,7 @@ pub(crate) async fn run(common: &Common, arguments: &RunArguments) -> Result<Don
     config.platform.single_user |= arguments.single_user;
     let (text, checks) = read_task(&arguments.input)?;
     let budget = arguments.budget.as_deref().map(parse_budget).transpose()?;
+    let narrow = arguments.narrow.iter().map(|path| narrowing(path)).collect::<Result<Vec<_>>>()?;
     let route = config
         .route(arguments.model.provider.as_deref(), arguments.model.model.as_deref())
         .map_err(Told::from)?;
@@ -144,6 +145,7 @@ pub(crate) async fn run(common: &Common, arguments: &RunArguments) -> Result<Don
         model: arguments.model.model.clone(),
         agent: arguments.agent.clone(),
         budget_micro_usd: budget,
+        narrow: narrow.clone(),
     };
     let path = Path::new(&arguments.repo);
     match session {
@@ -193,6 +195,14 @@ pub(crate) async fn run(common: &Common, arguments: &RunArguments) -> Result<Don
             finish(common, &outcome)
         }
     }
+}
+
+/// A file of rules that comes with a task.
+fn narrowing(path: &Path) -> Result<PolicyText> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read `{}`", path.display()))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(PolicyText { name, text })
 }
 
 async fn the_repo(
@@ -555,7 +565,7 @@ fn read_task(input: &TaskInput) -> Result<(String, Option<Vec<Check>>)> {
     }
 }
 
-fn parse_budget(text: &str) -> Result<MicroUsd> {
+pub(super) fn parse_budget(text: &str) -> Result<MicroUsd> {
     let refuse = || Told {
         code: "task.bad_budget".to_owned(),
         message: format!("`{text}` is not an amount in US dollars"),

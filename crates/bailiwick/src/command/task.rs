@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::arguments::{Common, TaskVerb};
 use crate::command::{Done, Session, Told};
-use crate::operations::{self, TaskLine};
+use crate::operations::{self, RaiseParams, TaskLine};
 use crate::progress::line_of;
 use crate::{render, terminal};
 
@@ -48,6 +48,27 @@ pub(crate) async fn run(common: &Common, verb: TaskVerb) -> Result<Done> {
                     remote
                         .post(&format!("/tasks/{}/cancel", task.id), &json!({"reason": reason}))
                         .await?
+                }
+            };
+            show(common, &state);
+            Ok(Done::Yes)
+        }
+        TaskVerb::Raise { task, budget, tier, reason } => {
+            let params = RaiseParams {
+                budget_micro_usd: budget.as_deref().map(super::run::parse_budget).transpose()?,
+                tier: tier.map(|tier| tier.name().to_owned()),
+                reason,
+            };
+            let state: TaskState = match &session {
+                Session::Local { platform, caller } => {
+                    let engine = &platform.engine;
+                    let id = operations::find_task(engine, &task.id).await.map_err(Told::from)?;
+                    operations::raise(engine, &caller.person, id, &params)
+                        .await
+                        .map_err(Told::from)?
+                }
+                Session::Remote(remote) => {
+                    remote.post(&format!("/tasks/{}/raise", task.id), &params).await?
                 }
             };
             show(common, &state);

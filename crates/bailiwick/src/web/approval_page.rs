@@ -90,7 +90,7 @@ pub(super) async fn show(
     visitor: Visitor,
     Path(approval): Path<String>,
 ) -> Result<Html<String>, Failure> {
-    let view = approvals::show(&shared.engine, id(&approval)?)?;
+    let view = approvals::show(&shared.engine, id(&approval)?).await?;
     let whole = serde_json::to_string_pretty(&view.action).map_err(anyhow::Error::from)?;
     let may = visitor.can(Operation::ApprovalAnswer) && view.status == ApprovalStatus::Open;
     let body = html! {
@@ -107,6 +107,10 @@ pub(super) async fn show(
                 dt { "Asked" } dd { (time(view.asked_at)) }
                 dt { "Lapses" } dd { (time(view.expires_at)) ", answered or not" }
                 dt { "Bound to" } dd { code { (view.digest) } }
+            }
+            @for (name, text) in &view.texts {
+                h3 { @match name.as_str() { "old" => { "What is replaced" } "new" => { "What comes in its place" } _ => { "What would stand there" } } }
+                (log(text))
             }
             details open { summary { "As it is recorded" } (log(&whole)) }
         }

@@ -205,6 +205,7 @@ async fn submit(
         })
         .collect();
     let params = CreateTaskParams {
+        narrow: Vec::new(),
         text: form.text.replace("\r\n", "\n"),
         repo,
         branch: None,

@@ -25,14 +25,25 @@ unless {{ context.approvals.contains("release") }};
     )
 }
 
-/// A bench whose implementor runs these commands, mends the file and finishes.
-struct Site {
-    bench: Workbench,
+/// A bench whose implementor makes these calls, mends the file and finishes.
+pub(super) struct Site {
+    pub(super) bench: Workbench,
     config: String,
 }
 
 impl Site {
     fn new(quorum: u32, settings: &str, commands: &[&str]) -> Self {
+        let calls: Vec<(&str, Value)> =
+            commands.iter().map(|command| ("run", json!({"command": command}))).collect();
+        Self::scripted(quorum, settings, &["total.sh"], &calls)
+    }
+
+    pub(super) fn scripted(
+        quorum: u32,
+        settings: &str,
+        scope: &[&str],
+        calls: &[(&str, Value)],
+    ) -> Self {
         let bench = Workbench::new();
         let files = [
             ("total.sh".to_owned(), "echo wrong\n".to_owned()),
@@ -43,7 +54,14 @@ impl Site {
         ];
         git::make_repository(&bench.path("shop"), &files);
         bench.write("org.cedar", &format!("{STANDARD}{}", gate(quorum)));
-        bench.write("script.toml", &script(commands));
+        bench.write("script.toml", &script(scope, calls));
+        let site = Self { bench, config: String::new() };
+        site.configured(settings)
+    }
+
+    /// The same with other settings.
+    pub(super) fn configured(self, settings: &str) -> Self {
+        let bench = self.bench;
         let config = format!(
             "{settings}\n[policy]\nfiles = [\"org.cedar\"]\n[[provider]]\nname = \"from-file\"\nkind = \"scripted\"\nscript = \"script.toml\"\n"
         );
@@ -51,34 +69,42 @@ impl Site {
         Self { bench, config }
     }
 
-    fn serve(&self) -> Serve {
+    pub(super) fn serve(&self) -> Serve {
         Serve::start(&self.bench, &["--config", &self.config])
     }
 
     /// Starts a task and waits until it asks for the first time.
-    fn ask(&self, serve: &Serve) -> String {
-        let path = self.bench.path("shop");
-        serve.api("POST", "/repositories", &json!({"path": path})).expect(201);
-        let task = json!({"text": "Mend total.sh.", "repo": "shop"});
-        let id = serve.api("POST", "/tasks", &task).expect(201).json()["id"].clone();
-        let id = id.as_str().unwrap().to_owned();
+    pub(super) fn ask(&self, serve: &Serve) -> String {
+        let id = self.start(serve, &json!({}));
         serve.events(&id).until("approval_asked");
         id
     }
+
+    /// Starts a task with these fields beside the usual ones.
+    pub(super) fn start(&self, serve: &Serve, fields: &Value) -> String {
+        let path = self.bench.path("shop");
+        serve.api("POST", "/repositories", &json!({"path": path})).expect(201);
+        let mut task = json!({"text": "Mend total.sh.", "repo": "shop"});
+        for (name, value) in fields.as_object().unwrap() {
+            task[name] = value.clone();
+        }
+        let id = serve.api("POST", "/tasks", &task).expect(201).json()["id"].clone();
+        id.as_str().unwrap().to_owned()
+    }
 }
 
-fn script(commands: &[&str]) -> String {
+fn script(scope: &[&str], calls: &[(&str, Value)]) -> String {
     let reply = |role: &str, step: usize, tool: &str, input: &Value| json!({"role": role, "step": step, "text": "as in the script", "tool": [{"name": tool, "input": input}]});
     let plan = json!({"summary": "mend it", "subtasks": [{
         "key": "mend", "title": "Mend total.sh", "description": "Make it say right.",
-        "depends_on": [], "scope": {"paths": ["total.sh"]},
+        "depends_on": [], "scope": {"paths": scope},
         "acceptance": [{"name": "right", "command": "make test"}],
     }]});
     let mut replies = vec![reply("coordinator", 1, "submit_plan", &plan)];
-    for (at, command) in commands.iter().enumerate() {
-        replies.push(reply("implementor", at + 1, "run", &json!({"command": command})));
+    for (at, (tool, input)) in calls.iter().enumerate() {
+        replies.push(reply("implementor", at + 1, tool, input));
     }
-    let next = commands.len() + 1;
+    let next = calls.len() + 1;
     let edit = json!({"path": "total.sh", "old": "echo wrong", "new": "echo right"});
     replies.push(reply("implementor", next, "edit", &edit));
     replies.push(reply("implementor", next + 1, "finish", &json!({"summary": "mended"})));
@@ -88,7 +114,7 @@ fn script(commands: &[&str]) -> String {
     toml::to_string(&json!({"reply": replies})).unwrap()
 }
 
-fn send(serve: &Serve, token: &str, method: &str, path: &str, body: &Value) -> Answer {
+pub(super) fn send(serve: &Serve, token: &str, method: &str, path: &str, body: &Value) -> Answer {
     let headers =
         [format!("authorization: Bearer {token}"), "content-type: application/json".to_owned()];
     let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body).unwrap() };
@@ -97,34 +123,45 @@ fn send(serve: &Serve, token: &str, method: &str, path: &str, body: &Value) -> A
 
 /// A new approver, in the group or not, with a token.
 fn approver(serve: &Serve, name: &str, member: bool) -> String {
+    approver_in(serve, name, if member { &["release"] } else { &[] })
+}
+
+/// A new approver in these groups, with a token.
+pub(super) fn approver_in(serve: &Serve, name: &str, groups: &[&str]) -> String {
     let change = |change: Value| serve.api("POST", "/identity/changes", &change);
     let account = json!({"name": name, "kind": "human", "roles": ["approver"]});
     change(json!({"change": "account_added", "account": account})).expect(200);
-    if member {
+    for group in groups {
         // There already for all but the first.
-        change(json!({"change": "group_added", "group": "release"}));
-        change(json!({"change": "member_added", "group": "release", "person": name})).expect(200);
+        change(json!({"change": "group_added", "group": group}));
+        change(json!({"change": "member_added", "group": group, "person": name})).expect(200);
     }
     let token = json!({"person": name, "scopes": ["read", "review"]});
     let created = serve.api("POST", "/tokens", &token);
     created.expect(201).json()["secret"].as_str().unwrap().to_owned()
 }
 
-fn open(serve: &Serve) -> Value {
+pub(super) fn open(serve: &Serve) -> Value {
     let list = serve.get("/approvals").expect(200).json();
     let list = list.as_array().unwrap();
     assert_eq!(list.len(), 1, "{list:?}");
     list[0].clone()
 }
 
-fn answer(serve: &Serve, token: &str, request: &Value, verdict: &str, usage: &str) -> Answer {
+pub(super) fn answer(
+    serve: &Serve,
+    token: &str,
+    request: &Value,
+    verdict: &str,
+    usage: &str,
+) -> Answer {
     let path = format!("/approvals/{}/answer", request["id"].as_str().unwrap());
     let body = json!({"verdict": verdict, "usage": usage, "digest": request["digest"]});
     send(serve, token, "POST", &path, &body)
 }
 
 #[track_caller]
-fn refused(answer: &Answer, code: &str) {
+pub(super) fn refused(answer: &Answer, code: &str) {
     assert_eq!(answer.json()["error"]["code"], code, "{}", answer.status);
 }
 
@@ -382,8 +419,33 @@ fn what_is_refused_again_and_again_is_closed_in_other_forms_and_raises_an_alert(
     let task = json!({"text": "Mend total.sh.", "repo": "shop"});
     let id = serve.api("POST", "/tasks", &task).expect(201).json()["id"].clone();
     serve.events(id.as_str().unwrap()).until("change_published");
+    // Whoever follows all events sees the alert, and the pages of it too.
+    http::Events::open(
+        &serve.address,
+        "/api/v1/events",
+        &[format!("authorization: Bearer {}", serve.token)],
+    )
+    .until("alert_raised");
+    let page = serve.get("/events?limit=2000").expect(200).json();
+    let alerts = page.as_array().unwrap().iter().filter(|e| e["event"]["fact"] == "alert_raised");
+    assert_eq!(alerts.count(), 1);
     assert_eq!(serve.stop(), Some(0));
     let ledger = site.bench.verified_ledger();
+    // People are told what would allow it, the agent is not.
+    let told: Vec<&str> = ledger
+        .facts("step_taken")
+        .into_iter()
+        .flat_map(|step| step["results"].as_array().unwrap())
+        .filter_map(|result| result["content"]["inline"].as_str())
+        .filter(|text| text.contains("\"denied\""))
+        .collect();
+    assert_eq!(told.len(), 5);
+    for text in told {
+        assert!(text.contains("policy."), "{text}");
+        for pattern in ["permit(", "@id(", "For people", "context.", "[["] {
+            assert!(!text.contains(pattern), "{pattern}: {text}");
+        }
+    }
     let decided: Vec<&Value> = ledger
         .decisions("command")
         .into_iter()
@@ -397,4 +459,76 @@ fn what_is_refused_again_and_again_is_closed_in_other_forms_and_raises_an_alert(
     let [alert] = ledger.facts("alert_raised")[..] else { panic!() };
     assert_eq!(alert["code"], "alert.denial_storm");
     assert!(alert["session"].is_string());
+}
+
+/// Everybody who is asked is away: somebody stands in, then others are asked, then it lapses.
+#[test]
+fn with_approvers_away_somebody_stands_in_or_others_are_asked_or_it_lapses() {
+    let commands = [
+        "echo people-decide one", // asks: dan stands in for bob
+        "echo people-decide one",
+        "echo people-decide two", // asks: nobody answers, so the chiefs are asked
+        "echo people-decide two",
+        "echo people-decide three", // asks: nobody answers at all
+        "echo people-decide three",
+    ];
+    // The control: without escalation a chief has no say.
+    let control = Site::new(1, "", &commands);
+    let serve = control.serve();
+    let carol = approver_in(&serve, "carol", &["chiefs"]);
+    approver(&serve, "bob", true);
+    control.ask(&serve);
+    let request = open(&serve);
+    refused(answer(&serve, &carol, &request, "grant", "once").expect(403), "approval.not_in_group");
+    drop(serve);
+
+    let site = Site::new(1, "", &commands);
+    let serve = site.serve();
+    let bob = approver(&serve, "bob", true);
+    let dan = approver(&serve, "dan", false);
+    let carol = approver_in(&serve, "carol", &["chiefs"]);
+    let id = site.ask(&serve);
+    let first = open(&serve);
+    send(&serve, &bob, "POST", "/delegations", &json!({"to": "dan", "days": 3})).expect(200);
+    let view = answer(&serve, &dan, &first, "grant", "once").expect(200).json();
+    assert_eq!(view["answers"][0]["for_person"], "bob");
+    let mut live = serve.events(&id);
+    live.until("approval_used");
+    live.until("approval_asked");
+    drop(live);
+    assert_eq!(serve.stop(), Some(0));
+
+    // Dan is gone as well, and nobody answers for so long that the chiefs are asked. What is asked
+    // from here on lapses at once.
+    let site = site
+        .configured("[approval]\nwait_minutes = 0\nescalate_to = \"chiefs\"\nescalate_minutes = 0");
+    let serve = site.serve();
+    let gone = json!({"change": "account_disabled", "person": "dan"});
+    serve.api("POST", "/identity/changes", &gone).expect(200);
+    let second = open(&serve);
+    let lost = answer(&serve, &dan, &second, "grant", "once");
+    refused(lost.expect(401), "auth.token_revoked");
+    let mut live = serve.events(&id);
+    live.until("approval_escalated");
+    let view = answer(&serve, &carol, &second, "grant", "once").expect(200).json();
+    assert_eq!(view["answers"][0]["groups"], json!(["release"]), "it speaks for who was asked");
+
+    // The third nobody answers in time: the agent is told, and goes on without.
+    live.until("change_published");
+    assert_eq!(serve.stop(), Some(0));
+    let ledger = site.bench.verified_ledger();
+    let by: Vec<&Value> =
+        ledger.facts("approval_answered").into_iter().map(|fact| &fact["by"]).collect();
+    assert_eq!(by, ["dan", "carol"]);
+    let decided: Vec<String> = ledger
+        .decisions("command")
+        .into_iter()
+        .filter(|run| run["action"]["argv"][2].as_str().unwrap().contains("people-decide"))
+        .map(|run| {
+            let code = run["decision"]["code"].as_str();
+            code.unwrap_or_else(|| run["decision"]["verdict"].as_str().unwrap()).to_owned()
+        })
+        .collect();
+    let granted = ["needs_approval", "permit"];
+    assert_eq!(decided, [&granted[..], &granted, &["needs_approval", "approval.expired"]].concat());
 }

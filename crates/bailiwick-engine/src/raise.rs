@@ -1,0 +1,106 @@
+//! More than a task was accepted with: a larger budget, or another sandbox tier.
+
+use bailiwick_model::action::{BudgetRaise, TaskRaise, TierChange};
+use bailiwick_model::event::TaskEnd;
+use bailiwick_model::id::{Person, TaskId};
+use bailiwick_model::outcome::EffectError;
+use bailiwick_model::task::MicroUsd;
+use bailiwick_sandbox::Tier;
+
+use crate::actor;
+use crate::engine::Engine;
+use crate::error::EngineError;
+
+/// The longest reason, in characters.
+const MOST_REASON: usize = 500;
+
+impl Engine {
+    /// Gives a task a larger budget or another tier, if policy and the people it asks agree. The
+    /// recorded decision is all there is to it, so that no crash comes between the two.
+    pub async fn raise(
+        &self,
+        id: TaskId,
+        by: &Person,
+        budget: Option<MicroUsd>,
+        tier: Option<&str>,
+        reason: &str,
+    ) -> Result<(), EngineError> {
+        let state = self.state(id).await?;
+        let refuse = |code, message: String, hint: &str| {
+            Err(EngineError::State { code, message, hint: hint.to_owned() })
+        };
+        if state.ending.as_ref().is_some_and(|ending| ending.end != TaskEnd::Failed) {
+            let hint = format!("`bailiwick task show {id}`");
+            return refuse("task.over", "the task is over".to_owned(), &hint);
+        }
+        let reason = reason.trim();
+        if reason.is_empty() || reason.chars().count() > MOST_REASON {
+            return refuse(
+                "raise.no_reason",
+                format!("the reason has to have 1 to {MOST_REASON} characters"),
+                "say what the task needs it for: whoever is asked decides by it",
+            );
+        }
+        let from = state.task.budget;
+        if budget.is_some_and(|to| to <= from) {
+            return refuse(
+                "raise.not_more",
+                format!("the task has a budget of {from} already"),
+                "ask for more than that",
+            );
+        }
+        let now = self.tier_of(id)?;
+        let tier = tier.map(named).transpose()?.filter(|tier| *tier != now);
+        if budget.is_none() && tier.is_none() {
+            return refuse(
+                "raise.nothing",
+                "neither a larger budget nor another tier is asked for".to_owned(),
+                "give `--budget USD`, `--tier TIER` or both",
+            );
+        }
+        let raise = TaskRaise {
+            task: id,
+            repo: state.task.repo.clone(),
+            budget: budget.map(|to| BudgetRaise { from, to }),
+            tier: tier
+                .map(|to| TierChange { from: now.name().to_owned(), to: to.name().to_owned() }),
+            reason: reason.to_owned(),
+        };
+        let subject = actor::person(by, Some(&state.task), None);
+        let context = actor::context(&state.task, None);
+        let effect = |_permit| std::future::ready(Ok::<(), NoEffect>(()));
+        self.parts().warden.perform(&subject, &context, raise, effect).await?;
+        Ok(())
+    }
+
+    /// The sandbox tier that a task's commands run in.
+    pub(crate) fn tier_of(&self, task: TaskId) -> Result<Tier, EngineError> {
+        let own = self.parts().store.people(|people| people.tier_of(task).map(str::to_owned));
+        own.map_or(Ok(self.settings().tier), |name| named(&name))
+    }
+}
+
+fn named(name: &str) -> Result<Tier, EngineError> {
+    Tier::ALL.into_iter().find(|tier| tier.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = Tier::ALL.into_iter().map(Tier::name).collect();
+        EngineError::State {
+            code: "sandbox.tier_unknown",
+            message: format!("there is no tier `{name}`"),
+            hint: format!("the tiers are {}", names.join(", ")),
+        }
+    })
+}
+
+/// The error of an action that is its decision and nothing more: there is none.
+#[derive(Debug, thiserror::Error)]
+enum NoEffect {}
+
+impl EffectError for NoEffect {
+    fn code(&self) -> String {
+        match *self {}
+    }
+
+    fn hint(&self) -> Option<String> {
+        match *self {}
+    }
+}
