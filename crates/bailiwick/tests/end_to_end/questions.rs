@@ -188,7 +188,10 @@ fn the_rules_that_come_with_a_task_narrow_it_through_a_restart_and_nothing_else(
         let serve = site.serve();
         approver_in(&serve, "bob", &["release"]);
         let id = site.start(&serve, &fields);
-        serve.events(&id).until("approval_asked");
+        let mut live = serve.events(&id);
+        live.until("approval_asked");
+        live.until("step_taken");
+        drop(live);
         let request = open(&serve);
         drop(serve);
         let serve = site.serve();
