@@ -9,7 +9,7 @@ use cedar_policy::{Schema, SchemaFragment};
 pub const SCHEMA_TEXT: &str = include_str!("../schema/bailiwick.cedarschema");
 
 /// Every kind of action, by the name it has in policies.
-pub const ACTION_KINDS: [&str; 13] = [
+pub const ACTION_KINDS: [&str; 14] = [
     "model_call",
     "tool_call",
     "command",

@@ -44,7 +44,7 @@ pub struct People {
     pub pushes: VecDeque<(Timestamp, Person)>,
     /// What was denied in sessions that are not over.
     pub denied: HashMap<SessionId, Denied>,
-    /// The hosts that commands with a network named, by task and session.
+    /// The hosts that requests and commands with a network went to, by task and session.
     pub(crate) hosts: HashMap<(TaskId, Option<SessionId>), BTreeSet<String>>,
     /// When actions of sessions were denied, the latest of them.
     pub(crate) denial_times: VecDeque<Timestamp>,
@@ -119,11 +119,13 @@ impl People {
                 }
                 self.pushes.push_back((entry.at, decided.subject.on_behalf_of.clone()));
             }
-            if let (Some(task), Action::Command(command), Verdict::Permit { .. }) =
-                (decided.subject.task, &decided.action, &decided.decision)
-                && command.network
+            if let (Some(task), Verdict::Permit { .. }) = (decided.subject.task, &decided.decision)
             {
-                let hosts = command.hosts();
+                let hosts = match &decided.action {
+                    Action::Command(command) if command.network => command.hosts(),
+                    Action::HostRequest(request) => BTreeSet::from([request.host.clone()]),
+                    _ => BTreeSet::new(),
+                };
                 if !hosts.is_empty() {
                     let session = decided.subject.session;
                     self.hosts.entry((task, session)).or_default().extend(hosts);
@@ -173,7 +175,7 @@ pub(crate) fn concerns(event: &Event) -> bool {
     match event {
         Event::Decided(decided) => match &decided.decision {
             Verdict::Permit { .. } => match &decided.action {
-                Action::BranchPush(_) | Action::TaskRaise(_) => true,
+                Action::BranchPush(_) | Action::TaskRaise(_) | Action::HostRequest(_) => true,
                 Action::Command(command) => command.network,
                 _ => false,
             },
@@ -265,6 +267,7 @@ impl PeopleBook {
             "SELECT seq, payload FROM event WHERE name IN ({NAMES})
              OR (name = 'decided' AND verdict = 'permit' AND payload LIKE '%\"kind\":\"branch_push\"%')
              OR (name = 'decided' AND verdict = 'permit' AND payload LIKE '%\"kind\":\"task_raise\"%')
+             OR (name = 'decided' AND verdict = 'permit' AND payload LIKE '%\"kind\":\"request\"%')
              OR (name = 'decided' AND verdict = 'permit' AND payload LIKE '%\"kind\":\"command\"%\"network\":true%')
              OR (name = 'decided' AND verdict = 'deny' AND session IS NOT NULL AND NOT EXISTS
                  (SELECT 1 FROM event AS ended

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use bailiwick_model::Timestamp;
-use bailiwick_model::action::{Action, BudgetRaise, Command, Purpose, TaskRaise, TierChange};
+use bailiwick_model::action::{
+    Action, BudgetRaise, Command, HostRequest, Purpose, TaskRaise, TierChange,
+};
 use bailiwick_model::event::{Event, Fact};
 use bailiwick_model::id::{Person, RepoName, SessionId, TaskId};
 use bailiwick_model::path::WorkPath;
@@ -40,6 +42,17 @@ fn connects(task: TaskId, session: Option<SessionId>, network: bool, verdict: Ve
     event
 }
 
+fn request(host: &str) -> HostRequest {
+    HostRequest {
+        scheme: "https".to_owned(),
+        host: host.to_owned(),
+        port: 443,
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        body_digest: None,
+    }
+}
+
 fn facts(store: &Store, task: TaskId, session: Option<SessionId>) -> SessionFacts {
     let subject = Subject {
         role: Role::Setup,
@@ -71,6 +84,7 @@ async fn hosts_are_those_that_were_connected_to_by_the_same_and_no_others() {
             connects(other, None, false, permit()),
             connects(other, None, true, Verdict::Deny(denial.clone())),
             connects(other, Some(session), true, permit()),
+            decided(other, action_id(), Action::HostRequest(request("api.example")), permit()),
             connects(other, Some(session), true, Verdict::Deny(denial)),
         ])
         .await
@@ -81,7 +95,8 @@ async fn hosts_are_those_that_were_connected_to_by_the_same_and_no_others() {
         };
         assert_eq!(hosts(task, None), ["mirror.example"]);
         assert!(hosts(task, Some(session)).is_empty(), "another session's");
-        assert!(hosts(other, None).is_empty(), "refused, or without a network");
+        // Not those that were refused, or without a network.
+        assert_eq!(hosts(other, None), ["api.example"]);
         assert_eq!(hosts(other, Some(session)), ["mirror.example"]);
         assert_eq!(facts(store, other, Some(session)).denied_by["no-new-host"], 1);
     };

@@ -48,13 +48,16 @@ async fn a_second_process_is_told_who_has_the_store() {
 async fn a_database_of_a_newer_program_is_refused_and_left_as_it_is() {
     let world = World::new();
     world.open().append(vec![note("one")]).await.unwrap();
+    let database = || rusqlite::Connection::open(world.database()).unwrap();
+    let version: i64 =
+        database().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     world.sql("PRAGMA user_version = 1000");
     let before = std::fs::read(world.database()).unwrap();
     let error = world.try_open().unwrap_err();
     assert_eq!(error.code(), "store.newer");
     assert!(error.to_string().contains("has version 1000"), "{error}");
     assert_eq!(std::fs::read(world.database()).unwrap(), before);
-    world.sql("PRAGMA user_version = 1");
+    world.sql(&format!("PRAGMA user_version = {version}"));
     assert_eq!(world.open().head().size, 1);
 }
 
