@@ -60,6 +60,8 @@ pub struct Assignment {
     pub door: u16,
     /// The most turns.
     pub max_turns: u32,
+    /// The most tokens of a reply, where the program can be told.
+    pub max_output_tokens: u32,
     /// The most wall-clock time, in milliseconds.
     pub timeout_ms: u64,
 }

@@ -109,6 +109,8 @@ impl Adapter for ClaudeCode {
             ("DISABLE_AUTOUPDATER", "1".to_owned()),
             ("DISABLE_TELEMETRY", "1".to_owned()),
             ("DISABLE_ERROR_REPORTING", "1".to_owned()),
+            // What is set aside for a call is what its reply may have.
+            ("CLAUDE_CODE_MAX_OUTPUT_TOKENS", assignment.max_output_tokens.to_string()),
             // The gateway has retried already what is worth it.
             ("CLAUDE_CODE_MAX_RETRIES", "2".to_owned()),
         ];

@@ -182,6 +182,7 @@ async fn started(
         token: token(session),
         door: DOOR,
         max_turns: session.limits.max_steps,
+        max_output_tokens: session.limits.max_output_tokens,
         timeout_ms: TIMEOUT_MS,
     };
     let system: Vec<&str> = start.opening.system.iter().map(|block| block.text.as_str()).collect();

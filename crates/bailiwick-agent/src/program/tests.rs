@@ -11,6 +11,7 @@ fn assignment() -> Assignment {
         token: "bailiwick-session-1".to_owned(),
         door: 4100,
         max_turns: 60,
+        max_output_tokens: 8192,
         timeout_ms: 1000,
     }
 }
