@@ -203,7 +203,7 @@ fn judge(touched: &[&FilePair], coverage: &Coverage, settings: &Settings, into: 
         }
         uncovered.extend(ranges(&missed).into_iter().map(|range| (pair, range)));
     }
-    let percent = if all == 0 { 100 } else { ran.saturating_mul(100) / all };
+    let percent = ran.saturating_mul(100).checked_div(all).unwrap_or(100);
     into.looked_at = format!(
         "{all} changed lines, of which tests run {ran}: {percent} %, wanted are {} %",
         settings.minimum

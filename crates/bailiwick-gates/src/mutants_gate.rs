@@ -187,7 +187,7 @@ fn sample(all: Vec<Placed<'_>>, wanted: usize) -> Vec<Placed<'_>> {
             (*nth, Digest::of(key.as_bytes()), placed)
         })
         .collect();
-    ordered.sort_by(|a, b| (a.0, a.1.to_string()).cmp(&(b.0, b.1.to_string())));
+    ordered.sort_by_key(|(nth, digest, _)| (*nth, digest.to_string()));
     ordered.into_iter().take(wanted).map(|(_, _, placed)| placed).collect()
 }
 
