@@ -125,7 +125,9 @@ impl GateBench<'_> {
         keeps: Keeps,
     ) -> Result<Checkout, EngineError> {
         let engine = self.engine;
-        let scratch = engine.settings().work_dir.join(self.task.id.to_string());
+        // its own: subtasks of one task are gated at the same time
+        let key = self.subtask.subtask.key.as_str();
+        let scratch = engine.settings().work_dir.join(self.task.id.to_string()).join(key);
         crate::workspace::create(&scratch).await?;
         let files = files.into_iter().map(|file| (file.path, file.content)).collect();
         let forge = &engine.parts().forge;

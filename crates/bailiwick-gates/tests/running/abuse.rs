@@ -49,7 +49,7 @@ fn port() -> u16 {
 fn settings(more: &str) -> String {
     let port = port();
     format!(
-        "[settings.abuse]\nstart = 'env PORT={port} node server.js'\nport = {port}\nanswer_seconds = 20\n{more}\n[[settings.abuse.endpoint]]\nmethod = 'POST'\npath = '/items'\nbody = '{{\"name\": \"x{{{{n}}}}\"}}'\ncredentials = 'Bearer good'\nonce = true\nmax_body_bytes = 500\n"
+        "[settings.abuse]\nstart = 'env PORT={port} node server.js'\nport = {port}\nready_seconds = 120\nanswer_seconds = 20\n{more}\n[[settings.abuse.endpoint]]\nmethod = 'POST'\npath = '/items'\nbody = '{{\"name\": \"x{{{{n}}}}\"}}'\ncredentials = 'Bearer good'\nonce = true\nmax_body_bytes = 500\n"
     )
 }
 

@@ -22,6 +22,7 @@ command = "sh lint.sh"
 interface = ["server.cjs"]
 start = "node server.cjs"
 port = 18080
+ready_seconds = 120
 answer_seconds = 20
 [[settings.abuse.endpoint]]
 method = "POST"
