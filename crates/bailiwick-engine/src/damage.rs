@@ -1,6 +1,6 @@
 //! Damaged entries about people: noticed, told of once, and gone on without at an operator's word.
 
-use bailiwick_model::emergency::Alert;
+use bailiwick_model::emergency::{Alert, DamageAccepted};
 use bailiwick_model::event::{Event, Fact};
 use bailiwick_model::id::Person;
 use bailiwick_store::Query;
@@ -56,8 +56,8 @@ impl Engine {
             return refuse("damage.no_reason", "the reason is empty", "say what you found and did");
         }
         let reason = reason.trim().to_owned();
-        let accepted = Fact::DamageAccepted { entries: entries.clone(), by: by.clone(), reason };
-        self.record(vec![accepted]).await?;
+        let accepted = DamageAccepted { entries: entries.clone(), by: by.clone(), reason };
+        self.record(vec![Fact::DamageAccepted(accepted)]).await?;
         Ok(entries)
     }
 }

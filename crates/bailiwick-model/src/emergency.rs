@@ -71,6 +71,17 @@ pub struct Alert {
     pub session: Option<SessionId>,
 }
 
+/// That an operator lets work go on without entries about people that are damaged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamageAccepted {
+    /// The entries' indices.
+    pub entries: Vec<u64>,
+    /// Who.
+    pub by: Person,
+    /// Why.
+    pub reason: String,
+}
+
 /// An emergency with what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmergencyState {

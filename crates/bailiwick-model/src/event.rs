@@ -10,7 +10,7 @@ use crate::action::{Action, MergeMethod, ReviewVerdict};
 use crate::approval::{
     ApprovalAnswer, ApprovalEscalated, ApprovalRequest, ApprovalUsed, ApprovalVoided, Delegation,
 };
-use crate::emergency::{Alert, Emergency, EmergencyUsed, EmergencyWord};
+use crate::emergency::{Alert, DamageAccepted, Emergency, EmergencyUsed, EmergencyWord};
 use crate::evidence::{Finding, GateReport, RiskReport};
 use crate::freeze::{Freeze, Thaw};
 use crate::id::{ActionId, BranchName, Oid, Person, RepoName, SessionId, SubtaskKey, TaskId};
@@ -316,14 +316,7 @@ pub enum Fact {
         files: Vec<PolicyText>,
     },
     /// An operator looked at damaged entries about people and lets work go on without them.
-    DamageAccepted {
-        /// The entries' indices.
-        entries: Vec<u64>,
-        /// Who.
-        by: Person,
-        /// Why.
-        reason: String,
-    },
+    DamageAccepted(DamageAccepted),
     /// A stage began, for one subtask or for the task as a whole.
     StageStarted {
         /// The task.

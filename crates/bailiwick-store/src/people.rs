@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use bailiwick_model::Timestamp;
 use bailiwick_model::action::Action;
 use bailiwick_model::approval::Approvals;
-use bailiwick_model::emergency::Emergencies;
+use bailiwick_model::emergency::{DamageAccepted, Emergencies};
 use bailiwick_model::event::{Entry, Event, Fact};
 use bailiwick_model::freeze::Freezes;
 use bailiwick_model::id::{ApprovalId, Person, SessionId, TaskId};
@@ -155,7 +155,7 @@ impl People {
                     let all: Vec<PolicyText> = known.chain(files).cloned().collect();
                     self.narrowings.insert(*task, all.into());
                 }
-                Fact::DamageAccepted { entries, .. } => {
+                Fact::DamageAccepted(DamageAccepted { entries, .. }) => {
                     self.accepted.extend(entries);
                     self.damage.retain(|seq| !entries.contains(seq));
                     self.damaged = !self.damage.is_empty();

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use bailiwick_ledger::{Record, Salt};
+use bailiwick_model::emergency::DamageAccepted;
 use bailiwick_model::event::{Entry, Event, Fact};
 use bailiwick_model::id::{GroupName, Person, TaskId};
 use bailiwick_model::identity::IdentityChange;
@@ -148,12 +149,12 @@ async fn a_damaged_row_that_may_be_about_people_lets_nobody_in_until_an_operator
         if damaged.is_empty() {
             continue;
         }
-        let accepted = Fact::DamageAccepted {
+        let accepted = DamageAccepted {
             entries: damaged.clone(),
             by: Person::parse("ada").unwrap(),
             reason: "looked through the groups".to_owned(),
         };
-        store.append(vec![Event::fact(accepted)]).await.unwrap();
+        store.append(vec![Event::fact(Fact::DamageAccepted(accepted))]).await.unwrap();
         assert_eq!(found(&store), (false, vec![]), "{damage}");
         assert!(store.narrowing(task).is_ok(), "{damage}");
         world.verify_published(&store).await;
