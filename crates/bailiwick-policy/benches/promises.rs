@@ -39,9 +39,9 @@ fn context(changes: serde_json::Value) -> Context {
 
 /// Policies as a large organisation has them: about other kinds of action, about other files, about
 /// other repositories.
-fn organisation(count: usize) -> PolicySource {
+fn organisation(count: usize) -> Vec<PolicySource> {
     let others: Vec<&str> = ACTION_KINDS.into_iter().filter(|kind| *kind != "file_write").collect();
-    let text: String = (0..count)
+    let texts: Vec<String> = (0..count)
         .map(|at| {
             let scope = match at % 3 {
                 0 => format!("action == Action::\"{}\", resource", others[at % others.len()]),
@@ -54,7 +54,14 @@ fn organisation(count: usize) -> PolicySource {
             )
         })
         .collect();
-    PolicySource::new("organisation.cedar", text)
+    // a source has 1 MiB at most
+    let parts = texts.chunks(4_000).enumerate();
+    parts.map(|(at, part)| PolicySource::new(format!("part-{at}.cedar"), part.concat())).collect()
+}
+
+/// The standard policy with so many beside it.
+fn beside(count: usize) -> Vec<PolicySource> {
+    std::iter::once(PolicySet::standard_source()).chain(organisation(count)).collect()
 }
 
 /// Half and nearly all of the measured times lie below these.
@@ -76,9 +83,16 @@ fn measure(rounds: usize, mut once: impl FnMut()) -> (Duration, Duration) {
 }
 
 /// The same question to Cedar alone.
-fn plain(source: &PolicySource) -> impl FnMut() {
+fn plain(count: usize) -> impl FnMut() {
     let uid = |text: &str| text.parse::<EntityUid>().unwrap();
-    let set: cedar_policy::PolicySet = source.text.parse().unwrap();
+    let mut set = cedar_policy::PolicySet::new();
+    for source in organisation(count) {
+        let part: cedar_policy::PolicySet = source.text.parse().unwrap();
+        for policy in part.policies() {
+            let id = policy.annotation("id").unwrap().parse().unwrap();
+            set.add(policy.new_id(id)).unwrap();
+        }
+    }
     let facts = [
         ("denials".to_owned(), RestrictedExpression::new_long(0)),
         ("budget_left".to_owned(), RestrictedExpression::new_long(1_000_000)),
@@ -115,12 +129,11 @@ fn decisions(quick: bool, broken: &mut Vec<String>) {
     let rounds = if quick { 500 } else { 20_000 };
     let mut medians = Vec::new();
     for count in [0, 1_000, 10_000] {
-        let source = organisation(count);
-        let set = PolicySet::load(&[PolicySet::standard_source(), source.clone()]).unwrap();
+        let set = PolicySet::load(&beside(count)).unwrap();
         let (p50, p99) = measure(rounds, || {
             black_box(set.decide(&who, black_box(&action), &about));
         });
-        let (slow50, slow99) = measure(rounds / 50, plain(&source));
+        let (slow50, slow99) = measure(rounds / 50, plain(count));
         println!(
             "{count:>6} and the standard  {p50:>9.1?}  {p99:>9.1?}   {slow50:>14.1?}  {slow99:>9.1?}   {:>11.1}",
             slow50.as_secs_f64() / p50.as_secs_f64()
@@ -136,7 +149,7 @@ fn decisions(quick: bool, broken: &mut Vec<String>) {
     }
     for text in ["cargo test", "cd src && grep -rn 'a\\|b' . | sort | head -n 5 > /tmp/x; ls"] {
         let action = parse_action(&format!("command: {text}"), "shop", "ana").unwrap();
-        let set = PolicySet::load(&[PolicySet::standard_source(), organisation(1_000)]).unwrap();
+        let set = PolicySet::load(&beside(1_000)).unwrap();
         let (p50, p99) = measure(rounds / 10, || {
             black_box(set.decide(&who, black_box(&action), &about));
         });
@@ -181,7 +194,7 @@ fn recorded(count: usize) -> impl Iterator<Item = Recorded> {
 
 fn replay(quick: bool, broken: &mut Vec<String>) {
     let count = if quick { 100_000 } else { 1_000_000 };
-    let set = PolicySet::load(&[PolicySet::standard_source(), organisation(1_000)]).unwrap();
+    let set = PolicySet::load(&beside(1_000)).unwrap();
     let mut replayer = Replayer::new(&set);
     let mut spent = Duration::ZERO;
     for one in recorded(count) {
@@ -204,7 +217,7 @@ fn replay(quick: bool, broken: &mut Vec<String>) {
 
 fn reload(quick: bool, broken: &mut Vec<String>) {
     for count in [0, 100, 1_000] {
-        let sources = [PolicySet::standard_source(), organisation(count)];
+        let sources = beside(count);
         let in_force = Arc::new(RwLock::new(Arc::new(PolicySet::load(&sources).unwrap())));
         let stop = AtomicBool::new(false);
         let (times, made, longest) = std::thread::scope(|scope| {
