@@ -81,6 +81,8 @@ pub(crate) struct Evaluator<'a, 'p> {
     noted: HashSet<(usize, FuncId)>,
     /// What texts the file has, by the expression that asks for them.
     required: RefCell<HashMap<usize, bool>>,
+    /// Keyed collections that keep what visitors are recognised by, by their paths.
+    session_stores: HashSet<Rc<str>>,
     frame: Frame<'a>,
     stack: Vec<FuncRef>,
     /// The line in the judged file from where another one is followed.
@@ -131,6 +133,7 @@ impl<'a, 'p> Evaluator<'a, 'p> {
             entries: Vec::new(),
             noted: HashSet::new(),
             required: RefCell::new(HashMap::new()),
+            session_stores: HashSet::new(),
             frame: Frame::default(),
             stack: Vec::new(),
             call_line: 0,

@@ -316,6 +316,9 @@ impl<'a> Evaluator<'a, '_> {
             }
             _ => {
                 let right_value = self.eval(right, env);
+                if matches!(operator, "==" | "===" | "!=" | "!==") {
+                    self.compared(&left_value, &right_value);
+                }
                 self.arithmetic(operator, &left_value, &right_value)
             }
         }

@@ -5,6 +5,9 @@ use crate::pack::SinkRef;
 use crate::rule::{Condition, Sink};
 use crate::value::{Shape, Value};
 
+/// The pattern for keyed collections that keep what visitors are recognised by.
+const SESSION: &str = "session[]";
+
 /// What a call is made with.
 pub(super) struct Called<'s, 'a> {
     pub(super) name: &'s str,
@@ -144,6 +147,9 @@ impl<'a, 'p> Evaluator<'a, 'p> {
         if let Some(last) = by_type.as_deref().map(crate::paths::last_part) {
             found.extend(table.assigns.find(last, &paths).copied());
         }
+        if name == "[]" && owner.is_some_and(|owner| self.is_session(owner)) {
+            found.extend(table.assigns.find(SESSION, &[Some(SESSION)]).copied());
+        }
         for reference in found {
             let Some((sink, bit)) = self.sink(reference) else { continue };
             let args = [(None, value.clone())];
@@ -154,6 +160,34 @@ impl<'a, 'p> Evaluator<'a, 'p> {
             let from = if bit == 0 { Some(0) } else { self.harm(reference.rule, sink, value) };
             if let Some(from) = from {
                 self.hit(reference.rule, line, from);
+            }
+        }
+    }
+
+    /// Whether a keyed collection keeps what visitors are recognised by: its name or its type ends
+    /// in `session`, or what it holds is compared with a request's cookie.
+    fn is_session(&self, owner: &Value<'a>) -> bool {
+        [&owner.path, &owner.ty].into_iter().flatten().any(|path| {
+            let last = crate::paths::last_part(path).to_ascii_lowercase();
+            let last = last.strip_suffix('s').unwrap_or(&last);
+            let named = last.ends_with("session")
+                && !["possession", "obsession"].iter().any(|word| last.ends_with(word));
+            named || self.session_stores.contains(path)
+        })
+    }
+
+    /// Takes note of a keyed collection whose element is compared with a request's cookie.
+    pub(super) fn compared(&mut self, one: &Value<'a>, other: &Value<'a>) {
+        for (element, cookie) in [(one, other), (other, one)] {
+            let from_cookie = cookie
+                .path
+                .as_deref()
+                .is_some_and(|path| path.to_ascii_lowercase().contains("cookie"));
+            if let (true, Some(store)) =
+                (from_cookie, element.path.as_deref().and_then(|path| path.strip_suffix("[]")))
+                && !store.to_ascii_lowercase().contains("cookie")
+            {
+                self.session_stores.insert(store.into());
             }
         }
     }
