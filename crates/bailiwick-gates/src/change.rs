@@ -5,13 +5,15 @@ use bailiwick_git::{
     DiffOptions, FileChange, FileContent, FileDiff, Git, GitError, Hunk, RepoPath,
 };
 use bailiwick_model::id::Oid;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::risk::FileDelta;
 
 /// Largest file that is scanned, in bytes.
 const MAX_FILE_BYTES: u64 = 16 << 20;
+/// How many files are read by one process.
+const BLOBS_AT_ONCE: usize = 256;
 /// Most commits of one change that are looked at.
 const MAX_COMMITS: u32 = 500;
 
@@ -140,8 +142,14 @@ impl Change {
 
     fn read(&mut self, git: &Git, blobs: BTreeMap<(String, String), Oid>) -> Vec<TouchedContent> {
         let mut contents = Vec::with_capacity(blobs.len());
+        let oids: Vec<Oid> = blobs.values().cloned().collect();
+        // one process for many; what does not fit together is read one by one
+        let mut together: HashMap<Oid, Vec<u8>> = HashMap::new();
+        for some in oids.chunks(BLOBS_AT_ONCE) {
+            together.extend(git.read_blobs(some).unwrap_or_default());
+        }
         for ((path, _), oid) in blobs {
-            match git.read_blob(&oid) {
+            match together.get(&oid).cloned().map_or_else(|| git.read_blob(&oid), Ok) {
                 Ok(bytes) if bytes.len() as u64 <= MAX_FILE_BYTES => {
                     contents.push(TouchedContent { path, oid: Some(oid), bytes: bytes.into() });
                 }

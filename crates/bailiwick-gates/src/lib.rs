@@ -63,7 +63,7 @@ pub use integrity_gate::TestIntegrityGate;
 pub use mutants_gate::MutantsGate;
 pub use new_tests_gate::NewTestsGate;
 pub use protected_rules::{ProtectedRules, RulesError, TestSettings};
-pub use quality_gate::QualityGate;
+pub use quality_gate::{CHURN, QualityGate};
 pub use registry::{Sources, check_settings, content_gates, sandbox_gates};
 pub use rule::{Effect, Rule};
 pub use sast_gate::SastGate;

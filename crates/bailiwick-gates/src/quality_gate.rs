@@ -1,15 +1,27 @@
-//! Gate `quality`: what a reviewer would send back before reading: too much at once, the same code
-//! twice, functions that nobody can hold in mind.
+//! Gate `quality`: what a reviewer would send back before reading: too much at once, several
+//! purposes in one change, code that is there already, functions that nobody can hold in mind, and
+//! code that is written otherwise than all around it.
 //!
 //! All of it is heuristic and asks a person. Thresholds are `[settings.quality]` in
 //! `.bailiwick/gates.toml` on the protected branch.
+
+mod copies;
+mod fit;
+mod functions;
+mod history;
+mod neighbours;
+mod purpose;
 
 use crate::content_gate::{ContentGate, FilePair, Hit, Input, Inspected};
 use crate::path_class::{PathClass, classify};
 use crate::rule::Rule;
 use bailiwick_model::evidence::Severity;
+use neighbours::Neighbours;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+
+/// The rule whose findings say how many lines were changed that had been written only lately: the
+/// number is the first word of the message.
+pub const CHURN: &str = "quality/recent";
 
 /// Finds what makes a change hard to review.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,15 +34,48 @@ struct Thresholds {
     added_lines: u32,
     /// Most areas (folders two deep) that a change touches.
     areas: usize,
+    /// Fewest lines of each of two unrelated parts that make them two changes.
+    unrelated_lines: u32,
     /// Fewest lines that count as a copy.
     copied_lines: usize,
+    /// Fewest tokens of a function that is compared with those that are there.
+    rewritten_tokens: u32,
     /// Deepest nesting of a new line, in steps of indentation.
     nesting: usize,
+    /// Most ways through a function that a change makes more complex.
+    complexity: u32,
+    /// Fewest lines written lately that a change may not replace without being asked about.
+    recent_lines: u32,
+    /// How many days are lately.
+    recent_days: u32,
+    /// Which parts may not know which others.
+    layer: Vec<Layer>,
+}
+
+/// A part of the repository and what it may not import.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Layer {
+    /// Its files, a pattern.
+    paths: String,
+    /// What must not stand in their imports: the beginning of a path, whole words.
+    not: Vec<String>,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { added_lines: 1_000, areas: 8, copied_lines: 12, nesting: 7 }
+        Self {
+            added_lines: 1_000,
+            areas: 8,
+            unrelated_lines: 40,
+            copied_lines: 12,
+            rewritten_tokens: 30,
+            nesting: 7,
+            complexity: 20,
+            recent_lines: 60,
+            recent_days: 14,
+            layer: Vec::new(),
+        }
     }
 }
 
@@ -40,52 +85,11 @@ impl ContentGate for QualityGate {
     }
 
     fn purpose(&self) -> &'static str {
-        "size, single purpose, copies and nesting of what a change brings"
+        "size and single purpose of a change, copies, churn, complexity, and how it fits the code around"
     }
 
     fn rules(&self) -> Vec<Rule> {
-        vec![
-            Rule::asks(
-                "quality/too-large",
-                "change that is too large to review",
-                Severity::Low,
-                None,
-                [
-                    "reviews of large changes find little; mistakes hide in the bulk",
-                    "split it into changes that each stand by themselves",
-                ],
-            ),
-            Rule::asks(
-                "quality/mixed",
-                "change that touches many areas",
-                Severity::Low,
-                None,
-                [
-                    "a change that does several things can't be judged, reverted or explained as one",
-                    "send each purpose as a change of its own",
-                ],
-            ),
-            Rule::asks(
-                "quality/copied",
-                "block of code that is there already",
-                Severity::Low,
-                Some(1041),
-                [
-                    "whatever is mended in one copy stays broken in the other",
-                    "call the code that is there, or move it to where both can",
-                ],
-            ),
-            Rule::asks(
-                "quality/nested",
-                "deeply nested code",
-                Severity::Low,
-                Some(1121),
-                [
-                    "so many conditions at once are hard to test and easy to get wrong",
-                    "return early, or give the inner part a function of its own",
-                ],
-            ),
-        ]
+        rules()
     }
 
     fn inspect(&self, input: &Input) -> Inspected {
@@ -94,107 +98,167 @@ impl ContentGate for QualityGate {
             Err(reason) => return Inspected { doubts: vec![reason], ..Inspected::default() },
         };
         let mut hits = Vec::new();
-        size(input, &thresholds, &mut hits);
-        copies(input, thresholds.copied_lines.max(4), &mut hits);
-        for pair in input.change.pairs.iter().filter(|pair| is_source(&pair.path)) {
+        let mut doubts = input.change.unread.clone();
+        purpose::size(input, &thresholds, &mut hits);
+        purpose::unrelated(input, &thresholds, &mut hits);
+        let neighbours = match Neighbours::read(input) {
+            Ok(neighbours) => neighbours,
+            Err(reason) => {
+                doubts.push(reason);
+                Neighbours::default()
+            }
+        };
+        copies::find(input, thresholds.copied_lines.max(4), &neighbours, &mut hits);
+        copies::moved(input, &mut hits);
+        functions::find(input, &thresholds, &neighbours, &mut hits);
+        fit::find(input, &neighbours, &mut hits);
+        if let Err(reason) = fit::layers(input, &thresholds.layer, &mut hits) {
+            doubts.push(reason);
+        }
+        if let Err(reason) = history::find(input, &thresholds, &mut hits) {
+            doubts.push(reason);
+        }
+        for pair in sources(input) {
             nested(pair, thresholds.nesting, &mut hits);
         }
-        Inspected {
-            hits,
-            doubts: input.change.unread.clone(),
-            looked_at: format!("{} files", input.change.pairs.len()),
+        if input.is_late() {
+            doubts.push("the time was up before all files were compared".to_owned());
         }
+        Inspected { hits, doubts, looked_at: format!("{} files", input.change.pairs.len()) }
     }
+}
+
+/// The touched files that hold code.
+fn sources(input: &Input) -> impl Iterator<Item = &FilePair> {
+    input.change.pairs.iter().filter(|pair| is_source(&pair.path))
 }
 
 fn is_source(path: &str) -> bool {
     classify(path).contains(&PathClass::Source)
 }
 
-fn size(input: &Input, thresholds: &Thresholds, hits: &mut Vec<Hit>) {
-    let counted: Vec<_> = input
-        .change
-        .files
-        .iter()
-        .filter(|file| {
-            let classes = classify(&file.path);
-            !classes.contains(&PathClass::LockFile) && !file.binary
-        })
-        .collect();
-    let added = counted.iter().map(|file| file.added).fold(0, u32::saturating_add);
-    if added > thresholds.added_lines {
-        let message = format!("adds {added} lines, more than {}", thresholds.added_lines);
-        hits.push(Hit::in_change("quality/too-large", "", message));
-    }
-    let areas: BTreeSet<String> = counted
-        .iter()
-        .filter(|file| is_source(&file.path))
-        .map(|file| {
-            let folders: Vec<&str> = file.path.split('/').collect();
-            folders
-                .iter()
-                .take(folders.len().saturating_sub(1).min(2))
-                .copied()
-                .collect::<Vec<_>>()
-                .join("/")
-        })
-        .collect();
-    if areas.len() > thresholds.areas {
-        let message =
-            format!("changes code in {} areas, more than {}", areas.len(), thresholds.areas);
-        hits.push(Hit::in_change("quality/mixed", "", message));
-    }
+fn asks(id: &'static str, title: &'static str, cwe: Option<u32>, texts: [&'static str; 2]) -> Rule {
+    Rule::asks(id, title, Severity::Low, cwe, texts)
 }
 
-/// Blocks of new lines that stand elsewhere in what the change touches.
-fn copies(input: &Input, least: usize, hits: &mut Vec<Hit>) {
-    /// Most lines of one file that are compared.
-    const MOST_LINES: usize = 20_000;
-    let files: Vec<(&FilePair, Vec<(u32, String)>)> = input
-        .change
-        .pairs
-        .iter()
-        .filter(|pair| is_source(&pair.path))
-        .filter_map(|pair| {
-            let text = pair.text_after()?;
-            let lines = (1..)
-                .zip(text.lines().take(MOST_LINES))
-                .map(|(number, line)| {
-                    (number, line.split_whitespace().collect::<Vec<_>>().join(" "))
-                })
-                // braces and blank lines are the same everywhere
-                .filter(|(_, line)| line.chars().filter(|c| c.is_alphanumeric()).count() > 2)
-                .collect();
-            Some((pair, lines))
-        })
-        .collect();
-    let mut places: BTreeMap<Vec<&str>, (usize, u32)> = BTreeMap::new();
-    for (index, (_, lines)) in files.iter().enumerate() {
-        for window in lines.windows(least) {
-            let key: Vec<&str> = window.iter().map(|(_, line)| line.as_str()).collect();
-            let first = window.first().map_or(1, |(number, _)| *number);
-            places.entry(key).or_insert((index, first));
-        }
-    }
-    for (index, (pair, lines)) in files.iter().enumerate() {
-        let mut reported_to = 0;
-        for window in lines.windows(least) {
-            let first = window.first().map_or(1, |(number, _)| *number);
-            let last = window.last().map_or(1, |(number, _)| *number);
-            if first < reported_to || !window.iter().all(|(number, _)| pair.adds_line(*number)) {
-                continue;
-            }
-            let key: Vec<&str> = window.iter().map(|(_, line)| line.as_str()).collect();
-            let Some((other, at)) = places.get(&key).filter(|place| **place != (index, first))
-            else {
-                continue;
-            };
-            reported_to = last + 1;
-            let other = files.get(*other).map(|(pair, _)| pair.path.as_str()).unwrap_or_default();
-            let message = format!("{least} lines and more also stand in `{other}` from line {at}");
-            hits.push(Hit::at("quality/copied", &pair.path, first, &key.join("\n"), message));
-        }
-    }
+fn rules() -> Vec<Rule> {
+    vec![
+        asks(
+            "quality/too-large",
+            "change that is too large to review",
+            None,
+            [
+                "reviews of large changes find little; mistakes hide in the bulk",
+                "split it into changes that each stand by themselves",
+            ],
+        ),
+        asks(
+            "quality/mixed",
+            "change that touches many areas",
+            None,
+            [
+                "a change that does several things can't be judged, reverted or explained as one",
+                "send each purpose as a change of its own",
+            ],
+        ),
+        asks(
+            "quality/unrelated",
+            "parts of a change that have nothing to do with each other",
+            None,
+            [
+                "two tasks in one change are judged, merged and reverted together or not at all",
+                "split it: send each part as a change of its own",
+            ],
+        ),
+        asks(
+            "quality/copied",
+            "block of code that is there already",
+            Some(1041),
+            [
+                "whatever is mended in one copy stays broken in the other",
+                "call the code that is there, or move it to where both can",
+            ],
+        ),
+        asks(
+            "quality/rewritten",
+            "function that is there already under another name",
+            Some(1041),
+            [
+                "two functions that do the same drift apart, and readers can't tell which one to use",
+                "use the one that is there; if it can't be reached from here, move it to where it can",
+            ],
+        ),
+        asks(
+            "quality/nested",
+            "deeply nested code",
+            Some(1121),
+            [
+                "so many conditions at once are hard to test and easy to get wrong",
+                "return early, or give the inner part a function of its own",
+            ],
+        ),
+        asks(
+            "quality/complex",
+            "function that a change makes harder to test",
+            Some(1121),
+            [
+                "each way through a function needs a test; nobody writes so many",
+                "give the parts functions of their own, or decide by a table",
+            ],
+        ),
+        asks(
+            "quality/churn",
+            "much that was written only lately is written anew",
+            None,
+            [
+                "what is rewritten within days was not understood, and is likely to be rewritten again",
+                "say what was wrong with it, and what makes this version last",
+            ],
+        ),
+        asks(
+            "quality/undocumented",
+            "public name that does not say what it is for",
+            Some(1053),
+            [
+                "all public names around it say what they are for: readers rely on it",
+                "say in a sentence what it does, as the ones beside it do",
+            ],
+        ),
+        asks(
+            "quality/naming",
+            "name written otherwise than those around it",
+            Some(1099),
+            [
+                "names that follow another custom are not found by those who search for them",
+                "write it as the names beside it are written",
+            ],
+        ),
+        asks(
+            "quality/layer",
+            "import that the repository's layers don't allow",
+            Some(1054),
+            [
+                "the repository says which part may know which; an import against that undoes it",
+                "turn the dependency round: hand in what is needed, or move it to the lower part",
+            ],
+        ),
+        Rule::informs(
+            "quality/moved",
+            "code that was moved and not written",
+            [
+                "a reviewer reads moved lines otherwise than new ones",
+                "nothing to do: it is told so that it is seen",
+            ],
+        ),
+        Rule::informs(
+            CHURN,
+            "lines that were written only lately",
+            [
+                "where code has not settled yet, more goes wrong",
+                "nothing to do: it is told so that it is seen",
+            ],
+        ),
+    ]
 }
 
 fn nested(pair: &FilePair, most: usize, hits: &mut Vec<Hit>) {

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests {
     use bailiwick_gates::{
-        Change, ContentGate, FilePair, GateSettings, Input, LineRange, MapTree, Sources,
+        Change, ContentGate, FilePair, GateSettings, Input, LineRange, MapTree, Sources, Tree,
         content_gates, judge_content,
     };
     use bailiwick_model::evidence::{GateReport, GateState};
@@ -26,6 +26,36 @@ mod tests {
         base: BTreeMap<String, String>,
         #[serde(default)]
         head: BTreeMap<String, String>,
+        /// Lines of the base that were written only lately, where its past is known.
+        recent: Option<BTreeMap<String, Vec<u32>>>,
+        /// The gate's own settings.
+        #[serde(default)]
+        settings: BTreeMap<String, toml::Table>,
+    }
+
+    /// The files of a base, with what is known of their past.
+    struct Past {
+        files: MapTree,
+        recent: Option<BTreeMap<String, Vec<u32>>>,
+    }
+
+    impl Tree for Past {
+        fn read(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
+            self.files.read(path)
+        }
+
+        fn paths(&self) -> Result<Vec<String>, String> {
+            self.files.paths()
+        }
+
+        fn written_since(
+            &self,
+            path: &str,
+            _: bailiwick_model::Timestamp,
+        ) -> Result<Option<Vec<u32>>, String> {
+            let known = self.recent.as_ref();
+            Ok(known.map(|recent| recent.get(path).cloned().unwrap_or_default()))
+        }
     }
 
     #[derive(Debug, Deserialize)]
@@ -110,20 +140,21 @@ mod tests {
         ranges
     }
 
-    fn tree(files: &BTreeMap<String, String>) -> Box<MapTree> {
+    fn tree(files: &BTreeMap<String, String>) -> MapTree {
         let files = files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes()));
-        Box::new(MapTree(files.collect()))
+        MapTree(files.collect())
     }
 
-    fn judge(case: &Case, settings: GateSettings) -> Vec<GateReport> {
+    fn judge(case: &Case, mut settings: GateSettings) -> Vec<GateReport> {
         let gates: Vec<Arc<dyn ContentGate>> = content_gates(&Sources::default())
             .into_iter()
             .filter(|gate| GATES.contains(&gate.name()))
             .collect();
+        settings.tables.extend(case.settings.clone());
         let input = Input {
             change: change(case),
-            base: tree(&case.base),
-            head: tree(&case.head),
+            base: Box::new(Past { files: tree(&case.base), recent: case.recent.clone() }),
+            head: Box::new(tree(&case.head)),
             settings,
             now: "2026-06-01T00:00:00Z".parse().unwrap(),
             deadline: None,

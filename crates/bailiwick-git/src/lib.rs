@@ -15,6 +15,7 @@
 //! that an agent can see. Workspaces have no `.git` at all.
 
 mod attribution;
+mod blame;
 mod commit;
 mod diff;
 mod diff_parse;
@@ -27,6 +28,7 @@ mod read;
 mod ref_writer;
 mod replay;
 mod repository;
+mod revert;
 mod run;
 mod sshsig;
 mod survey;

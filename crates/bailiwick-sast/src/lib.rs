@@ -19,6 +19,7 @@ mod ir;
 mod language;
 mod lower;
 mod mutate;
+mod outline;
 mod pack;
 mod parse;
 mod paths;
@@ -30,6 +31,7 @@ mod value;
 
 pub use language::Language;
 pub use mutate::{Mutant, mutants};
+pub use outline::{Item, ItemKind, Outline, outline};
 pub use parse::Unread;
 pub use rule::{Confidence, Example, Rule, RuleError, Severity};
 pub use scan::{Finding, NoSources, Scan, Scanner, Sources};

@@ -7,7 +7,7 @@ use bailiwick_git::{EntryKind, Git, RepoPath};
 use bailiwick_model::Timestamp;
 use bailiwick_model::id::Oid;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Lines of a file, both ends counted from 1 and included.
@@ -94,41 +94,84 @@ pub trait Tree: Send + Sync {
 
     /// The paths of all regular files.
     fn paths(&self) -> Result<Vec<String>, String>;
+
+    /// The contents of several files; those that are not there are left out.
+    fn read_many(&self, paths: &[String]) -> Result<BTreeMap<String, Vec<u8>>, String> {
+        let mut contents = BTreeMap::new();
+        for path in paths {
+            if let Some(content) = self.read(path)? {
+                contents.insert(path.clone(), content);
+            }
+        }
+        Ok(contents)
+    }
+
+    /// The lines of a file, counted from 1, that were written at an instant or later. None where
+    /// nothing is known of the files' past, or all of it is later.
+    fn written_since(&self, path: &str, since: Timestamp) -> Result<Option<Vec<u32>>, String> {
+        let _ = (path, since);
+        Ok(None)
+    }
 }
 
-/// A commit or tree in a repository.
-#[derive(Debug, Clone)]
+/// A commit or tree in a repository. Its list of files is read once, by whoever asks first.
+#[derive(Debug)]
 pub struct GitTree {
     git: Git,
     at: Oid,
+    files: OnceLock<Result<BTreeMap<String, Oid>, String>>,
 }
 
 impl GitTree {
     /// The files at a commit or tree.
     pub fn new(git: Git, at: Oid) -> Self {
-        Self { git, at }
+        Self { git, at, files: OnceLock::new() }
+    }
+
+    fn files(&self) -> Result<&BTreeMap<String, Oid>, String> {
+        let list = || {
+            let entries = self.git.list_all(&self.at).map_err(|error| error.to_string())?;
+            Ok(entries
+                .into_iter()
+                .filter(|entry| matches!(entry.kind, EntryKind::File | EntryKind::Executable))
+                .filter_map(|entry| Some((entry.path.as_text()?.to_owned(), entry.oid)))
+                .collect())
+        };
+        self.files.get_or_init(list).as_ref().map_err(Clone::clone)
     }
 }
 
 impl Tree for GitTree {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
-        let path = RepoPath::parse(path).map_err(|error| error.to_string())?;
-        let entry = self.git.entry(&self.at, &path).map_err(|error| error.to_string())?;
-        match entry {
-            Some(entry) if matches!(entry.kind, EntryKind::File | EntryKind::Executable) => {
-                self.git.read_blob(&entry.oid).map(Some).map_err(|error| error.to_string())
-            }
-            Some(_) | None => Ok(None),
+        match self.files()?.get(path) {
+            Some(oid) => self.git.read_blob(oid).map(Some).map_err(|error| error.to_string()),
+            None => Ok(None),
         }
     }
 
     fn paths(&self) -> Result<Vec<String>, String> {
-        let entries = self.git.list_all(&self.at).map_err(|error| error.to_string())?;
-        Ok(entries
+        Ok(self.files()?.keys().cloned().collect())
+    }
+
+    fn read_many(&self, paths: &[String]) -> Result<BTreeMap<String, Vec<u8>>, String> {
+        let files = self.files()?;
+        let wanted: Vec<(&String, &Oid)> =
+            paths.iter().filter_map(|path| Some((path, files.get(path)?))).collect();
+        let oids: Vec<Oid> = wanted.iter().map(|(_, oid)| (*oid).clone()).collect();
+        let blobs = self.git.read_blobs(&oids).map_err(|error| error.to_string())?;
+        Ok(wanted
             .into_iter()
-            .filter(|entry| matches!(entry.kind, EntryKind::File | EntryKind::Executable))
-            .filter_map(|entry| entry.path.as_text().map(str::to_owned))
+            .filter_map(|(path, oid)| Some((path.clone(), blobs.get(oid)?.clone())))
             .collect())
+    }
+
+    fn written_since(&self, path: &str, since: Timestamp) -> Result<Option<Vec<u32>>, String> {
+        let path = RepoPath::parse(path).map_err(|error| error.to_string())?;
+        if !self.git.reaches_before(&self.at, since).map_err(|error| error.to_string())? {
+            return Ok(None);
+        }
+        let lines = self.git.lines_since(&self.at, &path, since);
+        lines.map(Some).map_err(|error| error.to_string())
     }
 }
 
