@@ -164,6 +164,29 @@ pub struct SessionFacts {
     /// Whether the workspace was changed since that tree was taken.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tree_changed: bool,
+    /// What is to be said of the packages that a command installs by name.
+    #[serde(skip_serializing_if = "InstallFacts::is_empty")]
+    pub installs: InstallFacts,
+}
+
+/// What is to be said of the packages that a command installs by name. Empty when it installs none,
+/// or when nothing stands against them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InstallFacts {
+    /// What stands against them for certain: no such package, a name that passes for another.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub refused: BTreeSet<String>,
+    /// What a person should look at: new, hardly used, near a known name, or not found out.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub doubtful: BTreeSet<String>,
+}
+
+impl InstallFacts {
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.refused.is_empty() && self.doubtful.is_empty()
+    }
 }
 
 impl SessionFacts {

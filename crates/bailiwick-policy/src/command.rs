@@ -35,6 +35,9 @@ pub use limits::{MAX_COMMANDS, MAX_DEPTH, MAX_TEXT_BYTES};
 
 use self::word::Value;
 
+/// What stands in the place of an argument that is only known at run time.
+pub const UNKNOWN_WORD: &str = "?";
+
 /// What a command would do, as far as its text says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Effects {
@@ -61,6 +64,9 @@ pub struct Effects {
     pub inline_code: bool,
     /// Whether other rights are asked for.
     pub privileged: bool,
+    /// Every program that it starts, with its arguments; one that is only known at run time is
+    /// [`UNKNOWN_WORD`].
+    pub invocations: BTreeSet<Vec<String>>,
     /// Why it cannot be judged; empty when it can.
     pub undecidable: BTreeSet<String>,
     /// Paths that are written if a name turns out to be a directory.

@@ -9,7 +9,7 @@ use bailiwick_model::emergency::EmergencyUsed;
 use bailiwick_model::event::{Decided, Event, Fact};
 use bailiwick_model::id::{ActionId, ApprovalId};
 use bailiwick_model::payload::Digest;
-use bailiwick_model::subject::{Context, Subject};
+use bailiwick_model::subject::{Context, InstallFacts, Subject};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_model::verdict::{Denial, Verdict};
 use bailiwick_policy::{PolicySet, RuleEffect};
@@ -55,11 +55,17 @@ impl Warden {
         // The caller may know of a smaller budget (a subtask's), never of a larger one.
         let left = subject.task.map_or(MicroUsd(0), |task| self.budget.left(task));
         context.budget_left = left.min(context.budget_left);
+        let action_itself = action.to_action();
+        // Never taken over from a caller: what is said of names is looked up here, or not at all.
+        context.facts.installs = match (&self.installs, &action_itself) {
+            (Some(installs), Action::Command(command)) => installs.look_at(command).await,
+            _ => InstallFacts::default(),
+        };
         let mut draft = Draft {
             id,
             subject,
             context,
-            action: action.to_action(),
+            action: action_itself,
             now: Timestamp::now(),
             verdict: Verdict::Permit { rules: Vec::new() },
             facts: Vec::new(),
@@ -141,6 +147,15 @@ impl Draft<'_> {
 
     fn by_policy(&mut self, policy: &PolicySet) {
         self.verdict = policy.decide(self.subject, &self.action, &self.context);
+        // A rule can't name the package; who was refused has to know which one.
+        let installs = &self.context.facts.installs;
+        if let Verdict::Deny(denial) = &mut self.verdict
+            && !installs.refused.is_empty()
+            && denial.rules.iter().any(|rule| rule.contains("installs-refused"))
+        {
+            let names: Vec<&str> = installs.refused.iter().map(String::as_str).collect();
+            denial.reason = format!("{}: {}", denial.reason, names.join("; "));
+        }
     }
 
     /// Freezes first, then policy, then what people allowed of what policy asks them.
@@ -262,6 +277,7 @@ impl Draft<'_> {
                 *quorum = (*quorum).max(rule.quorum);
             }
         }
+        reasons.extend(self.context.facts.installs.doubtful.iter().cloned());
         let ends = self.now.as_second().saturating_add(approval_seconds);
         self.facts.push(Fact::ApprovalAsked(Box::new(ApprovalRequest {
             id,

@@ -17,7 +17,7 @@ mod warden;
 pub use narrowing::NarrowingRefused;
 pub use permit::Permit;
 pub use port::{
-    BudgetBook, BudgetExceeded, Claim, Journal, JournalError, Reservation, SafeguardError,
-    Safeguards, Standing, Stopped,
+    BudgetBook, BudgetExceeded, Claim, InstallScreen, Journal, JournalError, Reservation,
+    SafeguardError, Safeguards, Standing, Stopped,
 };
 pub use warden::{ActError, Warden, chain};

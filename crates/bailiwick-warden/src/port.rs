@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bailiwick_model::Timestamp;
-use bailiwick_model::action::Action;
+use bailiwick_model::action::{Action, Command};
 use bailiwick_model::emergency::Alert;
 use bailiwick_model::event::Event;
 use bailiwick_model::freeze::Freeze;
 use bailiwick_model::id::{ApprovalId, EmergencyId, Person, RepoName, TaskId};
 use bailiwick_model::payload::Digest;
-use bailiwick_model::subject::{Context, SessionFacts, Subject};
+use bailiwick_model::subject::{Context, InstallFacts, SessionFacts, Subject};
 use bailiwick_model::task::{MicroUsd, PolicyText};
 use bailiwick_model::verdict::Denial;
 
@@ -152,6 +152,13 @@ pub trait Safeguards: Send + Sync {
 
     /// Whether one more denial is a storm that somebody should look at.
     fn storm(&self, subject: &Subject, now: Timestamp) -> Option<Alert>;
+}
+
+/// Looks up the packages that a command would install by name, before it is decided.
+#[async_trait]
+pub trait InstallScreen: Send + Sync {
+    /// What is to be said of them. What can't be found out is doubtful, never fine.
+    async fn look_at(&self, command: &Command) -> InstallFacts;
 }
 
 /// Whether an approval was there to be taken.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::decide::Decision;
 use crate::narrowing::Narrowed;
 use crate::permit::Permit;
-use crate::port::{BudgetBook, Journal, JournalError, Safeguards};
+use crate::port::{BudgetBook, InstallScreen, Journal, JournalError, Safeguards};
 
 /// Why an action did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +96,7 @@ pub struct Warden {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) budget: Arc<dyn BudgetBook>,
     pub(crate) safeguards: Option<Arc<dyn Safeguards>>,
+    pub(crate) installs: Option<Arc<dyn InstallScreen>>,
     pub(crate) approval_seconds: i64,
     pub(crate) narrowed: Narrowed,
 }
@@ -121,6 +122,7 @@ impl Warden {
             journal,
             budget,
             safeguards: None,
+            installs: None,
             approval_seconds: APPROVAL_SECONDS,
             narrowed: Narrowed::default(),
         }
@@ -131,6 +133,13 @@ impl Warden {
     #[must_use]
     pub fn with_safeguards(self, safeguards: Arc<dyn Safeguards>) -> Self {
         Self { safeguards: Some(safeguards), ..self }
+    }
+
+    /// The same, with a look at the names of packages before a command that installs them is
+    /// decided. Without it such commands are decided by the rest of what they do.
+    #[must_use]
+    pub fn with_install_screen(self, installs: Arc<dyn InstallScreen>) -> Self {
+        Self { installs: Some(installs), ..self }
     }
 
     /// The same, with another time after which a request for approval lapses.

@@ -13,6 +13,7 @@ mod data_dir;
 mod demo;
 mod gate_sources;
 mod identity;
+mod install_screen;
 mod operations;
 #[cfg(doctest)]
 mod permits;

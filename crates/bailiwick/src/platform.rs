@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use bailiwick_agent::Agents;
 use bailiwick_engine::{Engine, EngineError, Escalation, Parts, Settings};
 use bailiwick_forge::{EmbeddedForge, Platform as ForgePlatform};
+use bailiwick_gates::Sources;
 use bailiwick_gateway::{Gateway, PriceTable, ProviderConfig, ProviderKind, Scripted};
 use bailiwick_git::Ed25519Signer;
 use bailiwick_ledger::{LedgerDir, LogKey, LogName, VerifierKey};
@@ -19,6 +20,7 @@ use bailiwick_warden::Warden;
 use crate::command::Told;
 use crate::config::Config;
 use crate::data_dir::{DataDir, random};
+use crate::install_screen::NameScreen;
 use crate::policies::Policies;
 
 /// A platform at work on a data directory.
@@ -51,7 +53,9 @@ impl Platform {
         let wait = i64::from(config.approval.wait_minutes).saturating_mul(60);
         let warden = Warden::new(policy, Arc::new(store.clone()), Arc::new(store.clone()));
         let warden = warden.with_safeguards(Arc::new(store.clone())).with_approval_seconds(wait);
-        let warden = Arc::new(warden);
+        let gate_sources = gate_sources(config)?;
+        let screen = NameScreen::new(gate_sources.index.clone());
+        let warden = Arc::new(warden.with_install_screen(Arc::new(screen)));
         announce(&store, ledger_key.name().to_string(), &warden).await?;
         let gateway = Arc::new(gateway(config, script)?);
         let forge = EmbeddedForge::open(&dir.forge(), forge_platform(&dir)?)
@@ -67,7 +71,7 @@ impl Platform {
             tiers: Arc::new(tiers()?),
             labeller: Arc::new(label),
         };
-        let engine = Engine::new(parts, settings(&dir, config, &ledger_key)?);
+        let engine = Engine::new(parts, settings(&dir, config, &ledger_key, gate_sources));
         engine.tell_of_damage().await.map_err(Told::from)?;
         Ok(Self { engine, policies, dir, ledger_key })
     }
@@ -178,17 +182,27 @@ pub(crate) fn is_scripted(provider: &ProviderConfig) -> bool {
     provider.kind == ProviderKind::Scripted
 }
 
-fn settings(dir: &DataDir, config: &Config, ledger_key: &VerifierKey) -> Result<Settings> {
+/// What gates and the look at names go by.
+pub(crate) fn gate_sources(config: &Config) -> Result<Sources> {
+    let mut sources = crate::gate_sources::load(
+        config.dependencies.advisories.as_deref(),
+        config.dependencies.index.as_deref(),
+    )?;
+    sources.analysers = crate::gate_sources::load_analysers(&config.gates.analyser)?;
+    Ok(sources)
+}
+
+fn settings(
+    dir: &DataDir,
+    config: &Config,
+    ledger_key: &VerifierKey,
+    gate_sources: Sources,
+) -> Settings {
     let mut limits = bailiwick_agent::Limits::STANDARD;
     limits.max_steps = config.task.max_steps;
     limits.context_tokens = config.task.context_tokens;
     limits.max_output_tokens = config.task.max_output_tokens;
-    let mut gate_sources = crate::gate_sources::load(
-        config.dependencies.advisories.as_deref(),
-        config.dependencies.index.as_deref(),
-    )?;
-    gate_sources.analysers = crate::gate_sources::load_analysers(&config.gates.analyser)?;
-    Ok(Settings {
+    Settings {
         gate_sources,
         running_tasks: config.task.running_tasks,
         work_dir: dir.work(),
@@ -201,7 +215,7 @@ fn settings(dir: &DataDir, config: &Config, ledger_key: &VerifierKey) -> Result<
             after_seconds: i64::from(config.approval.escalate_minutes).saturating_mul(60),
             group: group.to_string(),
         }),
-    })
+    }
 }
 
 /// Labels text that an agent is about to read.

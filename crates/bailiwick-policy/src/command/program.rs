@@ -4,7 +4,7 @@ use super::options::could_be_option;
 use super::shell::{is_identifier, is_number};
 use super::table::{self, Wrapper};
 use super::word::Value;
-use super::{Analysis, MAX_COMMANDS, MAX_DEPTH, dev_tools};
+use super::{Analysis, MAX_COMMANDS, MAX_DEPTH, UNKNOWN_WORD, dev_tools};
 
 impl Analysis {
     /// Reads one program with its arguments.
@@ -21,6 +21,9 @@ impl Analysis {
             return self.doubt("a program without a name");
         }
         let Some(name) = self.resolve(written) else { return };
+        let words = argv.iter().skip(1).map(|word| word.known().unwrap_or(UNKNOWN_WORD));
+        let invocation = std::iter::once(name.as_str()).chain(words).map(str::to_owned).collect();
+        self.effects.invocations.insert(invocation);
         self.depth += 1;
         self.dispatch(&name, args);
         self.depth -= 1;

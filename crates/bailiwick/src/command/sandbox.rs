@@ -26,6 +26,7 @@ use serde_json::json;
 
 use crate::arguments::{Common, SandboxRunArguments, SandboxVerb};
 use crate::command::{Done, Told, configuration, person};
+use crate::install_screen::NameScreen;
 use crate::{platform, terminal};
 
 impl From<SetupError> for Told {
@@ -66,7 +67,8 @@ async fn try_command(common: &Common, arguments: SandboxRunArguments) -> Result<
         Arc::new(crate::policies::check(&config.policy).await?),
         Arc::new(Kept(Mutex::default())),
         Arc::new(NoBudget),
-    );
+    )
+    .with_install_screen(Arc::new(NameScreen::new(platform::gate_sources(&config)?.index)));
     let on_behalf_of = person(common, &config)?;
     let subject =
         Subject { role: Role::Human, on_behalf_of, task: None, subtask: None, session: None };
