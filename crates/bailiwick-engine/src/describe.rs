@@ -161,6 +161,10 @@ fn judging(out: &mut String, state: &SubtaskState) {
             RiskBand::High => "high",
         };
         push(out, format_args!("\n## Risk: {} of 100 ({band})\n\n", risk.score));
+        push(out, format_args!("It {}.\n\n", risk.autonomy.as_str()));
+        if !risk.owners.is_empty() {
+            push(out, format_args!("Owners: {}\n\n", inline(&risk.owners.join(", "))));
+        }
         for signal in &risk.signals {
             push(
                 out,

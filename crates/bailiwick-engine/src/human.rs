@@ -77,7 +77,8 @@ impl Engine {
             simulated: answer.simulated,
         };
         let subject = actor::person(&answer.reviewer, Some(task), Some(&subtask));
-        let context = actor::context(task, Some(&subtask));
+        let mut context = actor::context(task, Some(&subtask));
+        context.facts.risk = subtask.risk.as_ref().map(|risk| risk.score);
         let forge = &self.parts().forge;
         let acting = self.person_acts().await;
         self.parts()
@@ -90,12 +91,14 @@ impl Engine {
             subtask: key.clone(),
             number: answer.number,
             reviewer: answer.reviewer.clone(),
-            head: answer.head,
+            head: answer.head.clone(),
             verdict: answer.verdict,
             body: Payload::from(answer.body.clone()),
             simulated: answer.simulated,
         }];
         match answer.verdict {
+            // the review goes on while more people have to look
+            ReviewVerdict::Approve if reviewers_missing(&state, &subtask, Some(&answer)) > 0 => {}
             ReviewVerdict::Approve => {
                 facts.extend(Self::leave(task.id, &subtask, Stage::HumanReview, StageEnd::Done));
             }
@@ -135,6 +138,7 @@ impl Engine {
                 hint: format!("`bailiwick pr show {number}`, then `bailiwick pr approve {number}`"),
             });
         }
+        self.enough_reviewers(&state, &subtask, number)?;
         self.record(vec![Fact::MergeAsked {
             task: state.id(),
             subtask: key,
@@ -144,6 +148,63 @@ impl Engine {
         }])
         .await?;
         Ok(state.id())
+    }
+
+    /// Whether as many people approved as the risk asks for, and an owner among them. Policy looks
+    /// again at the merge; here it is said before anybody waits for it.
+    fn enough_reviewers(
+        &self,
+        state: &TaskState,
+        subtask: &SubtaskState,
+        number: u64,
+    ) -> Result<(), EngineError> {
+        let missing = reviewers_missing(state, subtask, None);
+        if missing > 0 {
+            return Err(EngineError::State {
+                code: "merge.more_reviewers",
+                message: format!(
+                    "the risk of pull request #{number} is {} of 100: {missing} more {} to approve it",
+                    subtask.risk.as_ref().map_or(0, |risk| risk.score),
+                    if missing == 1 { "person has" } else { "people have" },
+                ),
+                hint: format!("ask somebody else to look at it: `bailiwick pr show {number}`"),
+            });
+        }
+        let owners = self.owners_missing(subtask);
+        if !owners.is_empty() && !state.task.single_user {
+            return Err(EngineError::State {
+                code: "merge.owner",
+                message: format!("none of its owners approved pull request #{number}"),
+                hint: format!("ask one of {} to review it", owners.join(", ")),
+            });
+        }
+        Ok(())
+    }
+
+    /// The owners of what a candidate touches one of whom has to approve it, if none did. Owners
+    /// are names of a code host; those count who have an account or are a group here.
+    pub(crate) fn owners_missing(&self, subtask: &SubtaskState) -> Vec<String> {
+        let Some(risk) = &subtask.risk else { return Vec::new() };
+        self.parts().store.people(|people| {
+            let directory = &people.directory;
+            let known: Vec<&String> = risk
+                .owners
+                .iter()
+                .filter(|owner| {
+                    let name = owner_name(owner);
+                    directory.accounts.keys().any(|person| person.as_str() == name)
+                        || directory.groups.keys().any(|group| group.as_str() == name)
+                })
+                .collect();
+            let approved = subtask.people_who_approved().into_iter().any(|person| {
+                known.iter().any(|owner| {
+                    let name = owner_name(owner);
+                    person.as_str() == name
+                        || directory.groups_of(person).iter().any(|group| group.as_str() == name)
+                })
+            });
+            if approved { Vec::new() } else { known.into_iter().cloned().collect() }
+        })
     }
 
     /// Ends a task at a person's word. Its open pull requests stay as they are.
@@ -291,6 +352,20 @@ fn open_change(state: &TaskState, subtask: &SubtaskState) -> Result<ChangeRef, E
         });
     }
     Ok(change)
+}
+
+/// `@org/team` is the team, `@name` the person.
+fn owner_name(owner: &str) -> &str {
+    let name = owner.trim_start_matches('@');
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// How many more people have to approve, once `answer` is counted.
+fn reviewers_missing(state: &TaskState, subtask: &SubtaskState, answer: Option<&Answer>) -> u32 {
+    let mut people = subtask.people_who_approved();
+    people.extend(answer.filter(|answer| !answer.simulated).map(|answer| &answer.reviewer));
+    let people = u32::try_from(people.len()).unwrap_or(u32::MAX);
+    subtask.required_reviewers(state.task.single_user).saturating_sub(people)
 }
 
 fn remark(reviewer: &Person, body: &str) -> Finding {

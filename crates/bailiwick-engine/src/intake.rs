@@ -145,6 +145,7 @@ impl Engine {
             source: found.source,
         }])
         .await?;
+        self.note_reverts(name).await?;
         Ok((found.branch, head))
     }
 }

@@ -253,6 +253,9 @@ impl Engine {
                 .filter(|report| report.state == GateState::NeedsApproval)
                 .map(|report| u32::try_from(report.findings.len()).unwrap_or(u32::MAX))
                 .fold(0, u32::saturating_add),
+            packages: findings_of(&subtask, "dependencies/changed"),
+            recent_lines: recent_lines(&subtask),
+            uncovered: findings_of(&subtask, "coverage/"),
             files: change.files,
             out_of_scope: outside,
             secrets,
@@ -327,6 +330,23 @@ fn acceptance_of(task: &Task, subtask: &SubtaskState) -> Vec<Check> {
         Form::Specification { checks } => checks,
     };
     subtask.subtask.acceptance.iter().chain(spec).cloned().collect()
+}
+
+/// How many findings of rules that begin like this the gates have.
+fn findings_of(subtask: &SubtaskState, rule: &str) -> u32 {
+    let found = subtask.gates.iter().flat_map(|report| &report.findings);
+    let count = found.filter(|finding| finding.rule.starts_with(rule)).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// How many lines that were written only lately the candidate changes, as the quality gate counted
+/// them.
+fn recent_lines(subtask: &SubtaskState) -> u32 {
+    let found = subtask.gates.iter().flat_map(|report| &report.findings);
+    let counts = found
+        .filter(|finding| finding.rule == bailiwick_gates::CHURN)
+        .filter_map(|finding| finding.message.split(' ').next()?.parse::<u32>().ok());
+    counts.fold(0, u32::saturating_add)
 }
 
 fn taint_of(state: &TaskState, subtask: &SubtaskState) -> std::collections::BTreeSet<Taint> {

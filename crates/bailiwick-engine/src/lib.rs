@@ -9,6 +9,7 @@
 
 mod actor;
 mod approvals;
+mod calibrate;
 mod damage;
 mod describe;
 mod drive;

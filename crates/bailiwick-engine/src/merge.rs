@@ -47,6 +47,7 @@ impl Engine {
                 }
                 let mut context = actor::context(task, Some(&subtask));
                 context.approvals = BTreeSet::from(["reviewers".to_owned()]);
+                context.facts.risk = subtask.risk.as_ref().map(|risk| risk.score);
                 let merge = PullRequestMerge {
                     repo: task.repo.clone(),
                     number: change.number,
@@ -75,6 +76,8 @@ impl Engine {
                         ])
                         .collect(),
                     size: Some(size::measure(&files)),
+                    required_reviewers: subtask.required_reviewers(task.single_user),
+                    owners_missing: self.owners_missing(&subtask),
                 };
                 let subject = actor::subject(task, Some(&subtask), Role::Publisher);
                 let done = self
@@ -109,6 +112,11 @@ impl Engine {
             method: *method,
         }];
         facts.extend(Self::leave(id, &now, Stage::Merge, StageEnd::Done));
-        self.record(facts).await
+        self.record(facts).await?;
+        match self.note_reverts(&task.repo).await {
+            Err(error @ EngineError::Ledger { .. }) => Err(error),
+            // What was taken back is looked for again whenever somebody asks for the report.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 }

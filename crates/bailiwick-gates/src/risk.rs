@@ -5,7 +5,7 @@
 //! in [`WEIGHTS`].
 
 use crate::path_class::{PathClass, classify};
-use bailiwick_model::evidence::{RiskBand, RiskReport, RiskSignal};
+use bailiwick_model::evidence::{Autonomy, RiskBand, RiskReport, RiskSignal};
 use bailiwick_model::subject::Taint;
 use std::collections::BTreeSet;
 
@@ -58,6 +58,12 @@ pub struct RiskFacts {
     pub findings: u32,
     /// Those whose code it is, as `CODEOWNERS` on the base says.
     pub owners: BTreeSet<String>,
+    /// Packages that are added or changed.
+    pub packages: u32,
+    /// Lines changed that were written only lately.
+    pub recent_lines: u32,
+    /// What the coverage gate found: changed lines that no test runs.
+    pub uncovered: u32,
 }
 
 /// How many points each signal adds. The one place to change them.
@@ -108,6 +114,12 @@ pub struct Weights {
     pub finding: (u32, u32),
     /// The code of two owners or more.
     pub several_owners: u32,
+    /// Each package that is added or changed, and the most for all.
+    pub package: (u32, u32),
+    /// Points by changed lines that were written only lately, in the form of `lines`.
+    pub recent_lines: [(u32, u32); 2],
+    /// Each place that no test runs, and the most for all.
+    pub uncovered: (u32, u32),
 }
 
 /// The weights in use. What a reviewer would want to see whatever else the change does (policy,
@@ -135,6 +147,9 @@ pub const WEIGHTS: Weights = Weights {
     out_of_scope: 30,
     finding: (5, 25),
     several_owners: 10,
+    package: (3, 15),
+    recent_lines: [(20, 4), (100, 10)],
+    uncovered: (2, 10),
 };
 
 /// Scores a change with [`WEIGHTS`].
@@ -150,7 +165,34 @@ pub fn assess_with(facts: &RiskFacts, weights: &Weights) -> RiskReport {
     path_signals(facts, weights, &mut signals);
     session_signals(facts, weights, &mut signals);
     let score = signals.iter().map(|signal| signal.points).fold(0, u32::saturating_add).min(100);
-    RiskReport { score, band: band(score), signals }
+    let band = band(score);
+    RiskReport {
+        score,
+        band,
+        autonomy: autonomy(band, &signals),
+        owners: if band == RiskBand::Low {
+            Vec::new()
+        } else {
+            facts.owners.iter().cloned().collect()
+        },
+        signals,
+    }
+}
+
+/// Signals after which a person looks whatever the score: what they are about decides over later
+/// changes, or over what agents do.
+const NEVER_UNATTENDED: [&str; 5] =
+    ["ci-changed", "agent-rules-changed", "policy-changed", "scope-exceeded", "new-secrets"];
+
+/// How far a change may go by itself.
+fn autonomy(band: RiskBand, signals: &[RiskSignal]) -> Autonomy {
+    if band == RiskBand::High {
+        Autonomy::Joint
+    } else if signals.iter().any(|one| NEVER_UNATTENDED.contains(&one.name.as_str())) {
+        Autonomy::Reviewed
+    } else {
+        Autonomy::Unattended
+    }
 }
 
 /// The band of a score: low below 30, medium below 60, else high.
@@ -229,6 +271,18 @@ fn path_signals(facts: &RiskFacts, weights: &Weights, signals: &mut Vec<RiskSign
             add(signals, name, points, format!("touched: {}", names(&touched)));
         }
     }
+    add(
+        signals,
+        "packages-changed",
+        facts.packages.saturating_mul(weights.package.0).min(weights.package.1),
+        format!("{} packages added or changed", facts.packages),
+    );
+    add(
+        signals,
+        "recent-lines",
+        step(&weights.recent_lines, facts.recent_lines),
+        format!("{} of the changed lines were written only lately", facts.recent_lines),
+    );
     if let Some(first) = facts.out_of_scope.first() {
         let reason = format!(
             "{} files outside of the subtask's scope, such as `{first}`",
@@ -275,6 +329,12 @@ fn session_signals(facts: &RiskFacts, weights: &Weights, signals: &mut Vec<RiskS
         "findings-for-a-person",
         capped(weights.finding, findings),
         format!("gates found {findings} things for a person to look at"),
+    );
+    add(
+        signals,
+        "uncovered",
+        capped(weights.uncovered, facts.uncovered),
+        format!("{} findings of changed lines that no test runs", facts.uncovered),
     );
     if facts.owners.len() > 1 {
         let owners: Vec<&str> = facts.owners.iter().map(String::as_str).take(5).collect();

@@ -354,6 +354,13 @@ pub struct PullRequestMerge {
     /// How large the change is; none when it was not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<ChangeSize>,
+    /// How many people its risk asks for.
+    #[serde(default)]
+    pub required_reviewers: u32,
+    /// The owners of what it touches one of whom has to approve; empty when none is known here, or
+    /// one of them did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners_missing: Vec<String>,
 }
 
 /// How large a change is, as policy asks for it.

@@ -562,6 +562,19 @@ pub enum Fact {
         /// How.
         method: MergeMethod,
     },
+    /// What was merged was taken back by a later commit on the branch.
+    Reverted {
+        /// The task.
+        task: TaskId,
+        /// The subtask.
+        subtask: SubtaskKey,
+        /// The pull request.
+        number: u64,
+        /// The commit that was taken back.
+        commit: Oid,
+        /// The commit that takes it back.
+        by: Oid,
+    },
     /// A person cancelled a task.
     TaskCancelled {
         /// The task.
@@ -723,6 +736,7 @@ impl Fact {
             | Self::BaseMoved { task, .. }
             | Self::MergeAsked { task, .. }
             | Self::Merged { task, .. }
+            | Self::Reverted { task, .. }
             | Self::TaskCancelled { task, .. }
             | Self::TaskRetried { task, .. }
             | Self::TaskEnded { task, .. } => Some(*task),
@@ -772,6 +786,7 @@ impl Fact {
             Self::BaseMoved { .. } => "base_moved",
             Self::MergeAsked { .. } => "merge_asked",
             Self::Merged { .. } => "merged",
+            Self::Reverted { .. } => "reverted",
             Self::TaskCancelled { .. } => "task_cancelled",
             Self::TaskRetried { .. } => "task_retried",
             Self::TaskEnded { .. } => "task_ended",

@@ -166,6 +166,39 @@ pub struct RiskSignal {
     pub reason: String,
 }
 
+/// How far a change may go by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Autonomy {
+    /// It may be merged without a person, where the task was given like that.
+    Unattended,
+    /// A person has to approve it. What was scored before there were degrees is of this one.
+    #[default]
+    Reviewed,
+    /// Two people have to approve it.
+    Joint,
+}
+
+impl Autonomy {
+    /// How many people have to approve.
+    pub fn reviewers(self) -> u32 {
+        match self {
+            Self::Unattended => 0,
+            Self::Reviewed => 1,
+            Self::Joint => 2,
+        }
+    }
+
+    /// In a few words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unattended => "may be merged unattended",
+            Self::Reviewed => "needs a person's approval",
+            Self::Joint => "needs the approval of two people",
+        }
+    }
+}
+
 /// The risk of a change, with every reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RiskReport {
@@ -175,4 +208,11 @@ pub struct RiskReport {
     pub band: RiskBand,
     /// The reasons.
     pub signals: Vec<RiskSignal>,
+    /// How far it may go by itself.
+    #[serde(default)]
+    pub autonomy: Autonomy,
+    /// Whose code it is, as the repository says: one of them has to be among those who approve,
+    /// where they have accounts or groups here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<String>,
 }

@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod approval;
+pub mod calibration;
 pub mod chat;
 pub mod emergency;
 pub mod event;

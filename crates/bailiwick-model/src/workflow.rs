@@ -375,7 +375,8 @@ impl Fact {
             | Self::Reviewed { subtask, .. }
             | Self::BaseMoved { subtask, .. }
             | Self::MergeAsked { subtask, .. }
-            | Self::Merged { subtask, .. } => Some(subtask),
+            | Self::Merged { subtask, .. }
+            | Self::Reverted { subtask, .. } => Some(subtask),
             Self::LedgerOpened { .. }
             | Self::PolicyLoaded { .. }
             | Self::IdentityChanged { .. }

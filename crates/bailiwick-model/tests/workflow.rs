@@ -7,7 +7,7 @@ mod histories {
     use bailiwick_model::Timestamp;
     use bailiwick_model::action::{MergeMethod, ReviewVerdict};
     use bailiwick_model::event::{Candidate, Entry, Event, Fact, Stage, StageEnd, Verification};
-    use bailiwick_model::evidence::{GateReport, GateState, RiskBand, RiskReport};
+    use bailiwick_model::evidence::{Autonomy, GateReport, GateState, RiskBand, RiskReport};
     use bailiwick_model::id::{BranchName, Oid, Person, RepoName, SubtaskKey, TaskId};
     use bailiwick_model::payload::Payload;
     use bailiwick_model::plan::{Plan, PlanError, Scope, Subtask};
@@ -153,7 +153,13 @@ mod histories {
                 summary: String::new(),
                 findings: Vec::new(),
             });
-            let risk = RiskReport { score: 0, band: RiskBand::Low, signals: Vec::new() };
+            let risk = RiskReport {
+                score: 0,
+                band: RiskBand::Low,
+                signals: Vec::new(),
+                autonomy: Autonomy::Unattended,
+                owners: Vec::new(),
+            };
             self.add(Fact::RiskScored {
                 task: id(),
                 subtask: key(name),

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use bailiwick_model::action::{Action, Purpose, ReadMode, ReviewVerdict, WriteMode};
 use bailiwick_model::id::{BranchName, Person, RepoName};
+use bailiwick_model::identity::SIMULATED_APPROVER;
 use bailiwick_model::steering::{Steers, is_protected, steers};
 use bailiwick_model::subject::{Context, Role, Subject, Taint};
 use cedar_policy::{
@@ -234,6 +235,8 @@ fn command_facts(
         pair("writes_protected", flag(effects.writes_protected())),
         pair("inline_code", flag(effects.inline_code)),
         pair("privileged", flag(effects.privileged)),
+        pair("installs_refused", strings(&context.facts.installs.refused)),
+        pair("installs_doubtful", strings(&context.facts.installs.doubtful)),
     ])
 }
 
@@ -359,6 +362,9 @@ fn operands(
                 ),
                 pair("independent_approval", flag(merge.independent_approval)),
                 pair("approvers", long(people(&merge.approved_by))),
+                pair("reviewers", long(real_people(&merge.approved_by))),
+                pair("required_reviewers", long(u64::from(merge.required_reviewers))),
+                pair("owners_missing", strings(&merge.owners_missing)),
                 pair("changed_files", measured(merge.size.map(|size| size.files))),
                 pair("changed_lines", measured(merge.size.map(|size| size.lines))),
                 pair("changed_areas", measured(merge.size.map(|size| size.areas))),
@@ -481,6 +487,11 @@ fn flag(value: bool) -> RestrictedExpression {
 
 fn people(named: &[Person]) -> u64 {
     named.iter().map(Person::as_str).collect::<BTreeSet<_>>().len() as u64
+}
+
+fn real_people(named: &[Person]) -> u64 {
+    let real = named.iter().map(Person::as_str).filter(|name| *name != SIMULATED_APPROVER);
+    real.collect::<BTreeSet<_>>().len() as u64
 }
 
 /// What was not measured is larger than any limit.

@@ -99,6 +99,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/repositories/{repo}/pulls/{number}", get(routes::show_change))
         .route("/repositories/{repo}/pulls/{number}/reviews", post(routes::review_change))
         .route("/repositories/{repo}/pulls/{number}/merge", post(routes::merge_change))
+        .route("/risk/calibration", get(routes::calibration))
         .route("/ledger", get(routes::ledger))
         .route("/approvals", get(approvals::list))
         .route("/approvals/events", get(stream::approval_events))

@@ -358,6 +358,8 @@ pub(crate) enum PrVerb {
     Show(Change),
     /// Approves it.
     Approve(ReviewArguments),
+    /// Whether the risk score says anything: what was merged, and what of it was taken back later.
+    Calibration,
     /// Sends it back to the implementor.
     RequestChanges(ReviewArguments),
     /// Gives it up.

@@ -7,6 +7,7 @@ use bailiwick_engine::{Answer, ChangeView, Engine, EngineError, Estimate, NewTas
 use bailiwick_forge::Forge as _;
 use bailiwick_model::action::{MergeMethod, ReviewVerdict};
 use bailiwick_model::approval::ApprovalState;
+use bailiwick_model::calibration::Calibration;
 use bailiwick_model::event::Entry;
 use bailiwick_model::id::{BranchName, Oid, Person, RepoName, TaskId};
 use bailiwick_model::plan::Check;
@@ -354,6 +355,14 @@ pub(crate) fn name_of(path: &Path) -> Result<RepoName, EngineError> {
         .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
         .collect();
     Ok(RepoName::parse(name.trim_matches(['-', '.', '_']))?)
+}
+
+/// What all merges so far say about the risk score, reverts that were made meanwhile included.
+pub(crate) async fn calibration(engine: &Engine) -> Result<Calibration, EngineError> {
+    for line in repositories(engine).await? {
+        engine.note_reverts(&line.name).await?;
+    }
+    engine.calibration().await
 }
 
 pub(crate) async fn repositories(engine: &Engine) -> Result<Vec<RepositoryLine>, EngineError> {

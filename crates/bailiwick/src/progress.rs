@@ -294,6 +294,9 @@ fn fact_line(fact: &Fact) -> Option<String> {
         Fact::Merged { number, commit, .. } => {
             format!("pull request #{number} is merged: {commit}")
         }
+        Fact::Reverted { number, by, .. } => {
+            format!("pull request #{number} was taken back by {by}")
+        }
         Fact::TaskEnded { end, reason, .. } => {
             format!("task {end:?}: {}", terminal::safe(reason)).to_lowercase()
         }

@@ -3,6 +3,7 @@
 
 use bailiwick_engine::ChangeView;
 use bailiwick_ledger::Report;
+use bailiwick_model::calibration::{Calibration, Share};
 use bailiwick_model::event::Stage;
 use bailiwick_model::workflow::TaskState;
 
@@ -237,5 +238,28 @@ pub(crate) fn verification(report: &Report) -> String {
     } else {
         format!("NOT VERIFIED: {} problems in {} entries", report.problems.len(), report.entries)
     });
+    lines.join("\n")
+}
+
+/// What the merges so far say about the risk score.
+pub(crate) fn calibration(found: &Calibration) -> String {
+    let line = |name: &str, share: &Share| {
+        let rate = share.per_mille().map_or_else(String::new, |(rate, low, high)| {
+            let percent = |mille: u32| format!("{}.{}", mille / 10, mille % 10);
+            format!("  {} % ({} to {} %)", percent(rate), percent(low), percent(high))
+        });
+        format!("{name:<24} {:>6} merged {:>6} taken back{rate}", share.merged, share.reverted)
+    };
+    let mut lines = vec![match found.since {
+        Some(since) => format!("since {since}; in brackets the interval of 95 % (Wilson)"),
+        None => "nothing was merged yet".to_owned(),
+    }];
+    lines.push(line("all", &found.all));
+    lines.extend(
+        found.bands.iter().map(|(band, share)| {
+            line(&format!("risk {}", format!("{band:?}").to_lowercase()), share)
+        }),
+    );
+    lines.extend(found.signals.iter().map(|(signal, share)| line(signal, share)));
     lines.join("\n")
 }

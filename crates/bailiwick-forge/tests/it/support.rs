@@ -269,6 +269,8 @@ impl Fixture {
             independent_approval: true,
             trailers: vec!["Bailiwick-Task: 7".to_owned()],
             size: None,
+            required_reviewers: 0,
+            owners_missing: Vec::new(),
         }
     }
 

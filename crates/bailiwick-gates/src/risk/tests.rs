@@ -93,9 +93,14 @@ fn sessions_have_signals() {
         out_of_scope: vec!["a".to_owned()],
         findings: 2,
         owners: ["@a".to_owned(), "@b".to_owned()].into(),
+        packages: 2,
+        recent_lines: 30,
+        uncovered: 9,
         ..RiskFacts::default()
     };
     let expected = [
+        ("packages-changed", 6),
+        ("recent-lines", 4),
         ("scope-exceeded", 30),
         ("new-secrets", 60),
         ("taint-task-text", 5),
@@ -103,11 +108,32 @@ fn sessions_have_signals() {
         ("taint-secret", 15),
         ("repair-rounds", 12),
         ("findings-for-a-person", 10),
+        ("uncovered", 10),
         ("several-owners", 10),
         ("denials", 8),
     ];
     check(&all, &expected);
     assert_eq!(assess(&all).band, RiskBand::High);
+}
+
+#[test]
+fn the_riskier_the_fewer_freedoms_and_the_more_reviewers() {
+    use bailiwick_model::evidence::Autonomy::{Joint, Reviewed, Unattended};
+    let owners: BTreeSet<String> = ["@a".to_owned()].into();
+    for (files, autonomy, reviewers) in [
+        (vec![file("src/a.rs", 1, 1)], Unattended, 0),
+        (vec![file("src/a.rs", 900, 1), file("Cargo.toml", 1, 1)], Unattended, 0),
+        (vec![file(".github/workflows/ci.yml", 1, 1)], Reviewed, 1),
+        (vec![file(".bailiwick/x.toml", 1, 1), file("AGENTS.md", 1, 1)], Joint, 2),
+    ] {
+        let report = assess(&RiskFacts { owners: owners.clone(), ..facts(&files) });
+        assert_eq!((report.autonomy, report.autonomy.reviewers()), (autonomy, reviewers));
+        assert_eq!(report.owners.is_empty(), report.band == RiskBand::Low, "{files:?}");
+    }
+    // enough by itself, whatever the weights say
+    let light = Weights { ci_definition: 1, ..WEIGHTS };
+    let report = assess_with(&facts(&[file(".github/workflows/ci.yml", 1, 1)]), &light);
+    assert_eq!((report.band, report.autonomy), (RiskBand::Low, Reviewed));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, MergeMethod, ReviewVerdict};
 use crate::event::{Candidate, Decided, Fact, Finished, SessionEnd, Stage, Verification};
-use crate::evidence::{Finding, GateReport, RiskReport};
+use crate::evidence::{Autonomy, Finding, GateReport, RiskReport};
 use crate::id::{ActionId, BranchName, Oid, Person, SessionId};
 use crate::outcome::Outcome;
 use crate::payload::Digest;
@@ -223,9 +223,24 @@ impl SubtaskState {
         self.merge = None;
     }
 
-    /// Whether a heuristic gate asks for a person's eyes, so that no simulated approver will do.
+    /// Whether a heuristic gate or the risk asks for a person's eyes, so that no simulated approver
+    /// will do.
     pub fn asks_person(&self) -> bool {
         self.gates.iter().any(|report| report.state == crate::evidence::GateState::NeedsApproval)
+            || self.risk.as_ref().is_some_and(|risk| risk.autonomy != Autonomy::Unattended)
+    }
+
+    /// How many people have to approve the newest candidate, by its risk. Where requester and
+    /// approver may be one person there is nobody else to ask.
+    pub fn required_reviewers(&self, single_user: bool) -> u32 {
+        let required = self.risk.as_ref().map_or(0, |risk| risk.autonomy.reviewers());
+        if single_user { required.min(1) } else { required }
+    }
+
+    /// The people who approved the newest candidate.
+    pub fn people_who_approved(&self) -> BTreeSet<&Person> {
+        let real = self.approvals.iter().filter(|approval| !approval.simulated);
+        real.map(|approval| &approval.reviewer).collect()
     }
 
     /// Whether the newest candidate may be merged as far as its gates are concerned: none blocks,

@@ -29,6 +29,7 @@ pub(super) const ROUTES: &[(&str, &str, Operation)] = &[
     ("GET", "/api/v1/repositories/{repo}/pulls/{number}", Operation::ChangeRead),
     ("POST", "/api/v1/repositories/{repo}/pulls/{number}/reviews", Operation::ChangeReview),
     ("POST", "/api/v1/repositories/{repo}/pulls/{number}/merge", Operation::ChangeMerge),
+    ("GET", "/api/v1/risk/calibration", Operation::ChangeRead),
     ("GET", "/api/v1/ledger", Operation::LedgerRead),
     ("POST", "/api/v1/sign-in-links", Operation::WhoAmI),
     ("GET", "/api/v1/policy", Operation::PolicyRead),

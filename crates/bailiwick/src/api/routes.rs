@@ -5,6 +5,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use bailiwick_engine::ChangeView;
+use bailiwick_model::calibration::Calibration;
 use bailiwick_model::id::RepoName;
 use bailiwick_model::identity::Caller;
 use bailiwick_model::task::{ApproverMode, Source};
@@ -185,6 +186,10 @@ pub(super) async fn merge_change(
         shared.engine.request_merge(&repo(&name)?, number, &caller.person, params.method).await?;
     shared.enqueue(id);
     Ok(Json(shared.engine.state(id).await?))
+}
+
+pub(super) async fn calibration(State(shared): State<Shared>) -> Answered<Calibration> {
+    Ok(Json(operations::calibration(&shared.engine).await?))
 }
 
 /// A link that signs the caller in once in a browser.

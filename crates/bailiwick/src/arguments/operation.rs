@@ -32,7 +32,9 @@ pub(crate) fn operation(verb: &Verb) -> Option<Operation> {
             Operation::TaskControl
         }
         Verb::Task(TaskVerb::Raise { .. }) => Operation::TaskRaise,
-        Verb::Pr(PrVerb::List { .. } | PrVerb::Show(_)) => Operation::ChangeRead,
+        Verb::Pr(PrVerb::List { .. } | PrVerb::Show(_) | PrVerb::Calibration) => {
+            Operation::ChangeRead
+        }
         Verb::Approve(_)
         | Verb::Pr(PrVerb::Approve(_) | PrVerb::RequestChanges(_) | PrVerb::Reject(_)) => {
             Operation::ChangeReview

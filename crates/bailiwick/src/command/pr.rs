@@ -3,6 +3,7 @@
 use anyhow::Result;
 use bailiwick_engine::{ChangeView, EngineError};
 use bailiwick_model::action::{MergeMethod, ReviewVerdict};
+use bailiwick_model::calibration::Calibration;
 use bailiwick_model::id::{Oid, RepoName};
 use bailiwick_model::workflow::TaskState;
 
@@ -21,6 +22,7 @@ pub(crate) async fn run(common: &Common, verb: PrVerb) -> Result<Done> {
             show(common, &view(&session, &repo, change.number).await?);
             Ok(Done::Yes)
         }
+        PrVerb::Calibration => calibration(common, &session).await,
         PrVerb::Approve(review) => answer(common, &session, review, ReviewVerdict::Approve).await,
         PrVerb::RequestChanges(review) => {
             answer(common, &session, review, ReviewVerdict::RequestChanges).await
@@ -28,6 +30,21 @@ pub(crate) async fn run(common: &Common, verb: PrVerb) -> Result<Done> {
         PrVerb::Reject(review) => answer(common, &session, review, ReviewVerdict::Reject).await,
         PrVerb::Merge { change, method } => merge(common, &session, change, method.into()).await,
     }
+}
+
+async fn calibration(common: &Common, session: &Session) -> Result<Done> {
+    let found: Calibration = match session {
+        Session::Local { platform, .. } => {
+            operations::calibration(&platform.engine).await.map_err(Told::from)?
+        }
+        Session::Remote(remote) => remote.get("/risk/calibration").await?,
+    };
+    if common.json {
+        terminal::out_json(&found);
+    } else {
+        terminal::out(&render::calibration(&found));
+    }
+    Ok(Done::Yes)
 }
 
 async fn repository(session: &Session, named: Option<RepoName>) -> Result<RepoName> {

@@ -88,7 +88,7 @@ pub(super) async fn list(
     Ok(Html(layout::page(&page, &visitor, &body).into_string()))
 }
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "decided",
     "finished",
     "task_submitted",
@@ -102,6 +102,7 @@ const NAMES: [&str; 16] = [
     "change_published",
     "reviewed",
     "merged",
+    "reverted",
     "task_ended",
     "policy_loaded",
     "repository_imported",

@@ -245,6 +245,10 @@ fn evidence(view: &ChangeView) -> Markup {
                                 RiskBand::High => { span.tag.bad { "high" } }
                             }
                         }
+                        p.small { "It " (risk.autonomy.as_str()) "." }
+                        @if !risk.owners.is_empty() {
+                            p.small { "Owners: " (shown(&risk.owners.join(", "))) }
+                        }
                         ul.small { @for signal in &risk.signals { li { "+" (signal.points) " " (shown(&signal.reason)) } } }
                         @if risk.signals.is_empty() { p.quiet.small { "No signal." } }
                     }

@@ -317,6 +317,9 @@ fn look(fact: &Fact) -> Look {
         Fact::Merged { commit, number, .. } => {
             Look::plain(html! { "Merged #" (number) " as " code { (short(commit)) } }).tone("good")
         }
+        Fact::Reverted { number, by, .. } => {
+            Look::plain(html! { "#" (number) " was taken back by " code { (short(by)) } }).tone("bad")
+        }
         Fact::TaskCancelled { by, reason, .. } => Look::plain(html! { "Cancelled by " (by) }).tone("bad")
             .body(html! { p.small { (shown(reason)) } }),
         Fact::TaskRetried { by, .. } => Look::plain(html! { "Taken up again by " (by) }),
