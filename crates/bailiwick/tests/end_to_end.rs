@@ -9,6 +9,7 @@ mod end_to_end {
     mod approvals;
     mod demo;
     mod freezes;
+    mod installs;
     mod intake;
     mod people;
     mod policy;

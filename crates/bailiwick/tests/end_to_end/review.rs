@@ -360,3 +360,46 @@ fn tasks_can_be_listed_shown_followed_cancelled_and_taken_up_again() {
     unknown.expect(1);
     assert_eq!(unknown.error_code(), "task.unclear");
 }
+
+/// What the risk asks for is asked for: two people, not one twice, and not one fewer.
+#[test]
+fn a_risky_change_needs_two_people() {
+    let mut generated = generate::shell(&mut Seed::new());
+    let work = generated.scenario.works.first_mut().unwrap();
+    work.scope = vec!["**".to_owned()];
+    let long: String = (0..1_100).map(|n| format!("row {n} of it\n")).collect();
+    work.writes.push(("notes/rows.md".to_owned(), long));
+    work.writes.push(("migrations/0001.sql".to_owned(), "select 1;\n".to_owned()));
+    work.writes.push(("deploy/site.tf".to_owned(), "# nothing yet\n".to_owned()));
+    let desk = Desk::new(generated);
+    desk.open(&[]);
+    let risk = desk.show()["risk"].clone();
+    assert_eq!((&risk["band"], &risk["autonomy"]), (&json!("high"), &json!("joint")), "{risk}");
+    let before = desk.main();
+    for _ in 0..2 {
+        desk.ask(&["pr", "approve", "1", "--as", "grace"]).expect(0);
+        let merge = desk.ask(&["pr", "merge", "1", "--as", "grace"]);
+        merge.expect(1);
+        assert_eq!(merge.error_code(), "merge.more_reviewers");
+    }
+    assert_eq!(desk.main(), before);
+    // the control: a second person is all that was missing
+    desk.ask(&["pr", "approve", "1", "--as", "barbara"]).expect(0);
+    desk.ask(&["pr", "merge", "1", "--as", "grace"]).expect(0);
+    assert!(desk.is_mended());
+    let ledger = desk.bench.verified_ledger();
+    let merge = ledger.permitted("pull_request_merge");
+    assert_eq!(merge[0]["action"]["required_reviewers"], 2);
+
+    // What was merged is taken back, and the score is held against that.
+    let told = desk.ask(&["pr", "calibration", "--json"]).expect(0).json();
+    assert_eq!(told["bands"]["high"], json!({"merged": 1, "reverted": 0}), "{told}");
+    let bare = desk.bare();
+    git::git(&desk.source, &["pull", "--quiet", bare.to_str().unwrap(), "main"]);
+    git::git(&desk.source, &["revert", "--no-edit", "-m", "1", "HEAD"]);
+    let source = desk.source.to_str().unwrap();
+    desk.ask(&["repo", "import", source]).expect(0);
+    let told = desk.ask(&["pr", "calibration", "--json"]).expect(0).json();
+    assert_eq!(told["bands"]["high"], json!({"merged": 1, "reverted": 1}), "{told}");
+    assert_eq!(desk.bench.verified_ledger().facts("reverted").len(), 1);
+}

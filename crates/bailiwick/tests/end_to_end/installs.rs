@@ -1,0 +1,97 @@
+//! The names of packages that an agent's command would install are looked up before it runs.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Serve, Workbench, git};
+
+/// A server whose implementor runs these commands one after another, with an index of today.
+struct Site {
+    bench: Workbench,
+    config: String,
+}
+
+impl Site {
+    fn new(commands: &[&str]) -> Self {
+        let bench = Workbench::new();
+        git::make_repository(&bench.path("shop"), &[("a.txt".to_owned(), "a\n".to_owned())]);
+        let reply = |role: &str, step: usize, tool: &str, input: &Value| {
+            json!({"role": role, "step": step, "text": "so", "tool": [{"name": tool, "input": input}]})
+        };
+        let plan = json!({"summary": "s", "subtasks": [{
+            "key": "one", "title": "Add a package", "description": "d",
+            "depends_on": [], "scope": {"paths": ["**"]}, "acceptance": [],
+        }]});
+        let mut replies = vec![reply("coordinator", 1, "submit_plan", &plan)];
+        for (at, command) in commands.iter().enumerate() {
+            replies.push(reply("implementor", at + 1, "run", &json!({"command": command})));
+        }
+        let done = json!({"summary": "nothing"});
+        replies.push(reply("implementor", commands.len() + 1, "finish", &done));
+        bench.write("script.toml", &toml::to_string(&json!({"reply": replies})).unwrap());
+        let today = jiff::Timestamp::now().to_string();
+        let today = today.split('T').next().unwrap();
+        let rows = format!("known-for-long\t2016-01\t90000000\nmade-this-morning\t{today}\t2\n");
+        bench.write("cargo.tsv", &rows);
+        std::fs::create_dir(bench.path("index")).unwrap();
+        bench
+            .bailiwick(&[
+                "index",
+                "build",
+                "--ecosystem",
+                "cargo",
+                "--from",
+                "cargo.tsv",
+                "--out",
+                "index/cargo.index",
+            ])
+            .expect(0);
+        let config = format!(
+            "[dependencies]\nindex = {:?}\n[[provider]]\nname = \"from-file\"\nkind = \"scripted\"\nscript = \"script.toml\"\n",
+            bench.path("index")
+        );
+        let config = bench.write("site.toml", &config).to_str().unwrap().to_owned();
+        Self { bench, config }
+    }
+
+    /// Runs a task up to an event, and gives the decisions on its implementor's commands.
+    fn decisions(&self, until: &str) -> Vec<Value> {
+        let serve = Serve::start(&self.bench, &["--config", &self.config]);
+        let path = self.bench.path("shop");
+        serve.api("POST", "/repositories", &json!({"path": path})).expect(201);
+        let task = json!({"text": "Add a package.", "repo": "shop"});
+        let id = serve.api("POST", "/tasks", &task).expect(201).json()["id"].clone();
+        let events = serve.events(id.as_str().unwrap()).until(until);
+        events
+            .into_iter()
+            .map(|event| event.data["event"].clone())
+            .filter(|event| {
+                event["event"] == "decided"
+                    && event["action"]["kind"] == "command"
+                    && event["subject"]["role"] == "implementor"
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_refused_and_a_new_one_is_asked_about() {
+    let site = Site::new(&[
+        "cd . && cargo add --offline nothing-of-that-name",
+        // the control: the same command with a name that is known
+        "cd . && cargo add --offline known-for-long",
+        "cd . && cargo add --offline made-this-morning",
+    ]);
+    let decided = site.decisions("approval_asked");
+    assert_eq!(decided.len(), 3, "{decided:#?}");
+    let verdict = |at: usize| decided[at]["decision"]["verdict"].clone();
+    assert_eq!([verdict(0), verdict(1), verdict(2)], ["deny", "permit", "needs_approval"]);
+    let denial = &decided[0]["decision"];
+    let rules = denial["rules"].to_string();
+    assert!(rules.contains("installs-refused"), "{denial}");
+    assert!(denial["reason"].to_string().contains("nothing-of-that-name"), "{denial}");
+    let facts = |at: usize| decided[at]["context"]["facts"]["installs"].clone();
+    assert!(facts(0)["refused"].to_string().contains("nothing-of-that-name"), "{}", facts(0));
+    assert_eq!(facts(1), Value::Null);
+    assert!(facts(2)["doubtful"].to_string().contains("made-this-morning"), "{}", facts(2));
+    assert!(decided[2]["decision"]["rules"].to_string().contains("installs-doubtful"));
+}
