@@ -111,6 +111,43 @@ mod tests {
     }
 
     #[test]
+    fn a_change_can_not_bring_the_suppression_of_its_own_finding() {
+        let repository = Repository::new();
+        repository.git(&["checkout", "-q", "-b", "work"]);
+        repository.write("new.txt", &token(1));
+        repository.commit("a secret");
+        let run = ["run", "--gate", "secrets", "--head", "HEAD"];
+        let (code, text) = repository.gate(&[&run[..], &["--json"]].concat());
+        assert_eq!(code, 1, "{text}");
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let fingerprint = json["reports"][0]["findings"][0]["fingerprint"].as_str().unwrap();
+        let suppression =
+            |lines: &str| format!("[[suppress]]\nfingerprint = '{fingerprint}'\n{lines}");
+        let whole = "person = 'ada'\nreason = 'a key of the tests'\nexpires = '2999-01-01'\n";
+        repository.write(".bailiwick/gates.toml", &suppression(whole));
+        repository.commit("suppresses it");
+        assert_eq!(repository.gate(&run).0, 1);
+
+        // control: on the protected branch the same words count, and only whole and in time
+        repository.git(&["checkout", "-q", "main"]);
+        for (lines, code) in [
+            (whole.to_owned(), 0),
+            (whole.replace("2999", "2001"), 1),
+            (whole.replace("person = 'ada'\n", ""), 1),
+            (whole.replace("a key of the tests", " "), 1),
+            (whole.replace("expires = '2999-01-01'\n", ""), 1),
+        ] {
+            repository.write(".bailiwick/gates.toml", &suppression(&lines));
+            repository.commit("suppressions");
+            repository.git(&["checkout", "-q", "work"]);
+            let base = ["--base", "main"];
+            let (found, text) = repository.gate(&[&run[..], &base].concat());
+            assert_eq!(found, code, "{lines}: {text}");
+            repository.git(&["checkout", "-q", "main"]);
+        }
+    }
+
+    #[test]
     fn rules_that_are_no_rules_are_an_error() {
         for (rules, wanted) in [
             ("[gates]\noff = ['secret']\n", "`secret`"),

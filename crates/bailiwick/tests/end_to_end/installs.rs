@@ -14,9 +14,7 @@ impl Site {
     fn new(commands: &[&str]) -> Self {
         let bench = Workbench::new();
         git::make_repository(&bench.path("shop"), &[("a.txt".to_owned(), "a\n".to_owned())]);
-        let reply = |role: &str, step: usize, tool: &str, input: &Value| {
-            json!({"role": role, "step": step, "text": "so", "tool": [{"name": tool, "input": input}]})
-        };
+        let reply = |role: &str, step: usize, tool: &str, input: &Value| json!({"role": role, "step": step, "text": "so", "tool": [{"name": tool, "input": input}]});
         let plan = json!({"summary": "s", "subtasks": [{
             "key": "one", "title": "Add a package", "description": "d",
             "depends_on": [], "scope": {"paths": ["**"]}, "acceptance": [],
