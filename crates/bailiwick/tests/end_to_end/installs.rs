@@ -73,23 +73,29 @@ impl Site {
 
 #[test]
 fn a_name_that_does_not_exist_is_refused_and_a_new_one_is_asked_about() {
+    let verdict = |decided: &Value| decided["decision"]["verdict"].clone();
+    let rules = |decided: &Value| decided["decision"]["rules"].to_string();
+    let facts = |decided: &Value| decided["context"]["facts"]["installs"].clone();
     let site = Site::new(&[
         "cd . && cargo add --offline nothing-of-that-name",
-        // the control: the same command with a name that is known
+        // the control: the same command with a name that is known, and that people only have to want
         "cd . && cargo add --offline known-for-long",
-        "cd . && cargo add --offline made-this-morning",
     ]);
     let decided = site.decisions("approval_asked");
-    assert_eq!(decided.len(), 3, "{decided:#?}");
-    let verdict = |at: usize| decided[at]["decision"]["verdict"].clone();
-    assert_eq!([verdict(0), verdict(1), verdict(2)], ["deny", "permit", "needs_approval"]);
-    let denial = &decided[0]["decision"];
-    let rules = denial["rules"].to_string();
-    assert!(rules.contains("installs-refused"), "{denial}");
-    assert!(denial["reason"].to_string().contains("nothing-of-that-name"), "{denial}");
-    let facts = |at: usize| decided[at]["context"]["facts"]["installs"].clone();
-    assert!(facts(0)["refused"].to_string().contains("nothing-of-that-name"), "{}", facts(0));
-    assert_eq!(facts(1), Value::Null);
-    assert!(facts(2)["doubtful"].to_string().contains("made-this-morning"), "{}", facts(2));
-    assert!(decided[2]["decision"]["rules"].to_string().contains("installs-doubtful"));
+    assert_eq!(decided.len(), 2, "{decided:#?}");
+    let [refused, known] = [&decided[0], &decided[1]];
+    assert_eq!((verdict(refused), verdict(known)), (json!("deny"), json!("needs_approval")));
+    assert!(rules(refused).contains("installs-refused"), "{refused}");
+    let reason = refused["decision"]["reason"].to_string();
+    assert!(reason.contains("nothing-of-that-name"), "{reason}");
+    assert!(facts(refused)["refused"].to_string().contains("nothing-of-that-name"), "{refused}");
+    assert_eq!(facts(known), Value::Null);
+    assert!(!rules(known).contains("installs-"), "{known}");
+
+    let site = Site::new(&["cd . && cargo add --offline made-this-morning"]);
+    let decided = site.decisions("approval_asked");
+    let fresh = &decided[0];
+    assert_eq!(verdict(fresh), "needs_approval");
+    assert!(rules(fresh).contains("installs-doubtful"), "{fresh}");
+    assert!(facts(fresh)["doubtful"].to_string().contains("made-this-morning"), "{fresh}");
 }
