@@ -212,7 +212,9 @@ impl Engine {
             hint: None,
             cost: state.cost,
         }])
-        .await
+        .await?;
+        self.parts().warden.tokens().end_task(state.id(), jiff::Timestamp::now());
+        Ok(())
     }
 }
 

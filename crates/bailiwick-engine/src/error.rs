@@ -3,6 +3,7 @@
 use bailiwick_model::id::{IdError, RepoName, TaskId};
 use bailiwick_model::outcome::EffectError;
 use bailiwick_model::task::TaskTextError;
+use bailiwick_model::verdict::Denial;
 pub(crate) use bailiwick_warden::chain;
 use bailiwick_warden::{ActError, JournalError};
 
@@ -146,6 +147,12 @@ impl EngineError {
     /// Whether nothing more may be done in this process.
     pub fn is_fatal(&self) -> bool {
         matches!(self, Self::Ledger { .. } | Self::Store { .. } | Self::Cancelled)
+    }
+
+    /// What was refused before it was an action.
+    pub fn refused(denial: Denial) -> Self {
+        let Denial { code, rules, reason, hint } = denial;
+        Self::Action { code, message: reason, rules, hint }
     }
 
     pub(crate) fn machine(doing: &'static str, error: &impl std::fmt::Display) -> Self {

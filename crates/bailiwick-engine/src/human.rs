@@ -5,7 +5,7 @@ use bailiwick_model::action::{MergeMethod, ReviewSubmit, ReviewVerdict};
 use bailiwick_model::event::{Event, Fact, Stage, StageEnd, TaskEnd};
 use bailiwick_model::evidence::{Finding, Level};
 use bailiwick_model::id::{Oid, Person, RepoName, SubtaskKey, TaskId};
-use bailiwick_model::identity::SIMULATED_APPROVER as SIMULATED;
+use bailiwick_model::identity::{RepoRight, SIMULATED_APPROVER as SIMULATED};
 use bailiwick_model::payload::{Digest, Payload};
 use bailiwick_model::subject::Role;
 use bailiwick_model::task::ApproverMode;
@@ -129,6 +129,8 @@ impl Engine {
         method: MergeMethod,
     ) -> Result<TaskId, EngineError> {
         let (state, key) = self.change_owner(repo, number).await?;
+        let right = self.parts().warden.check_right(by, repo, RepoRight::Write).await;
+        right.map_err(EngineError::refused)?;
         let (_, subtask) = self.subtask(state.id(), &key).await?;
         open_change(&state, &subtask)?;
         if subtask.approvals.is_empty() {
@@ -235,6 +237,7 @@ impl Engine {
         ]);
         self.record(facts).await?;
         self.fire_cancel(id);
+        self.parts().warden.tokens().end_task(id, jiff::Timestamp::now());
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use bailiwick_forge::Forge as _;
 use bailiwick_model::action::RepoRead;
 use bailiwick_model::event::{Fact, Stage, StageEnd};
 use bailiwick_model::id::{BranchName, Oid, Person, RepoName, TaskId};
+use bailiwick_model::identity::RepoRight;
 use bailiwick_model::subject::Taint;
 use bailiwick_model::task::{ApproverMode, Form, MicroUsd, PolicyText, Source, Task, title_of};
 use jiff::Timestamp;
@@ -70,6 +71,12 @@ impl Engine {
             None => self.parts().forge.protected_branch(&new.repo).await?,
         };
         self.parts().forge.head(&new.repo, &branch).await?;
+        // A task ends in a change: who may not write there is told now, before anything is paid.
+        let warden = &self.parts().warden;
+        warden
+            .check_right(&new.requester, &new.repo, RepoRight::Write)
+            .await
+            .map_err(EngineError::refused)?;
         let id = TaskId::new(Uuid::now_v7());
         if !new.narrowing.is_empty() {
             let checked = self.parts().warden.check_narrowing(id, &new.narrowing);

@@ -45,7 +45,9 @@ impl Engine {
                         cost: self.state(state.id()).await?.cost,
                     },
                 ])
-                .await
+                .await?;
+                self.parts().warden.tokens().end_task(state.id(), jiff::Timestamp::now());
+                Ok(())
             }
         }
     }

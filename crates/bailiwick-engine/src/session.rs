@@ -8,6 +8,8 @@ use bailiwick_model::id::{Oid, SessionId};
 use bailiwick_model::subject::Role;
 use bailiwick_model::task::{BUILTIN_AGENT, Task};
 use bailiwick_model::workflow::{SessionRef, SubtaskState};
+use bailiwick_warden::{Bounds, TokenError, Warden, kinds_of};
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use crate::actor;
@@ -27,6 +29,22 @@ pub(crate) struct Run<'a> {
     pub(crate) earlier: Option<SessionRef>,
     pub(crate) place: &'a Place,
     pub(crate) tree: Oid,
+}
+
+/// How long a run's token is worth something, in seconds: a day. A run that is taken up again gets
+/// a new one.
+const TOKEN_SECONDS: i64 = 86_400;
+
+/// A token that is held for a run, and ends with it, however it ends.
+struct Holding {
+    warden: Arc<Warden>,
+    id: SessionId,
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.warden.tokens().end(self.id, Timestamp::now());
+    }
 }
 
 impl Engine {
@@ -60,6 +78,7 @@ impl Engine {
             labeller: Arc::clone(&self.parts().labeller),
             cancel: self.cancel_token(run.task.id),
         };
+        let holding = self.hold_token(run.task, run.subtask, run.role, id)?;
         let deps = Deps {
             warden: Arc::clone(&self.parts().warden),
             gateway: Arc::clone(&self.parts().models),
@@ -84,6 +103,7 @@ impl Engine {
                 hint: other.hint().to_owned(),
             },
         })?;
+        drop(holding);
         Ok((id, end))
     }
 
@@ -95,6 +115,50 @@ impl Engine {
             message: format!("there is no agent `{kind}` here; there are: {}", agents.names()),
             hint: "`bailiwick agents` lists the kinds; `[[agent]]` in the configuration says where a program lies".to_owned(),
         })
+    }
+
+    /// Makes a run's token: that of its task, narrowed to its subtask, narrowed to the run and its
+    /// role. The warden holds it until the run is over; the agent never sees it.
+    fn hold_token(
+        &self,
+        task: &Task,
+        subtask: Option<&SubtaskState>,
+        role: Role,
+        id: SessionId,
+    ) -> Result<Holding, EngineError> {
+        let warden = Arc::clone(&self.parts().warden);
+        let failed = |error: TokenError| EngineError::machine("making a session's token", &error);
+        let now = Timestamp::now();
+        let whole = Bounds {
+            repo: Some(task.repo.clone()),
+            on_behalf_of: Some(task.requester.clone()),
+            kinds: Some(kinds_of(Role::Implementor)),
+            spend: Some(task.budget),
+            ..Bounds::default()
+        };
+        let token = warden.tokens().of_task(task.id, &whole, TOKEN_SECONDS, now);
+        let mut token = token.map_err(failed)?;
+        if let Some(state) = subtask {
+            let part = Bounds {
+                subtask: Some(state.subtask.key.clone()),
+                scope: Some(state.subtask.scope.paths.clone()),
+                spend: Some(state.budget_left()),
+                ..Bounds::default()
+            };
+            token = token.narrow(&part).map_err(failed)?;
+        }
+        let until = now.as_second().saturating_add(TOKEN_SECONDS);
+        let own = Bounds {
+            session: Some(id),
+            role: Some(role),
+            kinds: Some(kinds_of(role)),
+            // What is part of no subtask has nothing to write.
+            scope: subtask.is_none().then(Vec::new),
+            until: Some(Timestamp::from_second(until).unwrap_or(Timestamp::MAX)),
+            ..Bounds::default()
+        };
+        warden.tokens().hold(id, token.narrow(&own).map_err(failed)?);
+        Ok(Holding { warden, id })
     }
 
     /// What a run submitted, or why it has nothing to show.

@@ -4,6 +4,7 @@
 //! Deliberately absent: secrets (of a token only its hash is recorded), and how a request proves
 //! who makes it. What a role may do is one table, [`Operation::roles`].
 
+mod access;
 mod caller;
 mod directory;
 mod operation;
@@ -13,9 +14,10 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::id::{GroupName, Person, TokenId};
+use crate::id::{GroupName, Person, RepoName, TokenId};
 use crate::payload::Digest;
 
+pub use access::{RepoAccess, RepoRight, repo_of};
 pub use caller::{Caller, NotAllowed, Proof};
 pub use directory::{Directory, IdentityError, MAX_TOKEN_DAYS, SIMULATED_APPROVER, TokenRefused};
 pub use operation::{Operation, Scope};
@@ -164,6 +166,13 @@ pub enum IdentityChange {
         group: GroupName,
         /// The account.
         person: Person,
+    },
+    /// Who may do what in a repository of the embedded forge, from now on and nothing else.
+    RepoAccessSet {
+        /// The repository.
+        repo: RepoName,
+        /// Who may do what.
+        access: RepoAccess,
     },
     /// A token was made.
     TokenIssued {

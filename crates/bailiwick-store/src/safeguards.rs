@@ -10,17 +10,21 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bailiwick_model::Timestamp;
 use bailiwick_model::action::Action;
 use bailiwick_model::approval::{ApprovalState, ApprovalStatus, ApprovalUse, ApprovalVerdict};
 use bailiwick_model::emergency::Alert;
 use bailiwick_model::freeze::Freeze;
 use bailiwick_model::id::{ApprovalId, EmergencyId, FreezeId, Person, RepoName, TaskId};
+use bailiwick_model::identity::RepoRight;
 use bailiwick_model::payload::Digest;
 use bailiwick_model::subject::{Context, Role, SessionFacts, Subject};
 use bailiwick_model::task::PolicyText;
 use bailiwick_model::verdict::Denial;
-use bailiwick_warden::{Claim, SafeguardError, Safeguards, Standing, Stopped};
+use bailiwick_warden::{
+    Claim, ForgeRights, RightsError, SafeguardError, Safeguards, Standing, Stopped,
+};
 
 use crate::error::StoreError;
 use crate::people::People;
@@ -259,6 +263,15 @@ impl Safeguards for Store {
             }
             None
         })
+    }
+}
+
+/// What people may do in the repositories of the embedded forge: as of the newest commit.
+#[async_trait]
+impl ForgeRights for Store {
+    async fn right_of(&self, person: &Person, repo: &RepoName) -> Result<RepoRight, RightsError> {
+        self.sound(|people| people.directory.repo_right(person, repo))
+            .map_err(|error| RightsError { message: error.message })
     }
 }
 

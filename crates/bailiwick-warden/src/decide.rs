@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bailiwick_model::Timestamp;
 use bailiwick_model::action::{Act, Action};
 use bailiwick_model::approval::{self, ApprovalRequest, ApprovalUsed, GroupNeed};
-use bailiwick_model::emergency::EmergencyUsed;
+use bailiwick_model::emergency::{Alert, EmergencyUsed};
 use bailiwick_model::event::{Decided, Event, Fact};
 use bailiwick_model::id::{ActionId, ApprovalId};
 use bailiwick_model::payload::Digest;
@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::narrowing::NoPolicy;
 use crate::port::{Claim, JournalError, Reservation, SafeguardError, Safeguards, Standing};
+use crate::token::{Use, needs_token};
 use crate::warden::Warden;
 
 /// What was decided and recorded.
@@ -83,8 +84,20 @@ impl Warden {
                 }
             }
         }
-        let mut reservation = None;
         let amount = action.reservation();
+        // After policy, whose refusals say more, and before anything is paid. A question that is not
+        // asked after all, and an approval that is not used, go with the refusal.
+        if !matches!(draft.verdict, Verdict::Deny(_))
+            && let Some(denial) = self.beyond_token(&mut draft, amount)
+        {
+            draft.refuse(denial);
+        }
+        if !matches!(draft.verdict, Verdict::Deny(_))
+            && let Some(denial) = self.beyond_rights(subject, &draft.context, &draft.action).await
+        {
+            draft.refuse(denial);
+        }
+        let mut reservation = None;
         if let (Verdict::Permit { .. }, Some(task)) = (&draft.verdict, subject.task)
             && amount > MicroUsd(0)
         {
@@ -122,6 +135,38 @@ impl Warden {
                 Err(error)
             }
         }
+    }
+}
+
+impl Warden {
+    /// Why the token of an agent's run does not allow the action, if it does not.
+    fn beyond_token(&self, draft: &mut Draft<'_>, estimate: MicroUsd) -> Option<Denial> {
+        if !needs_token(draft.subject) {
+            return None;
+        }
+        let using = Use {
+            subject: draft.subject,
+            context: &draft.context,
+            action: &draft.action,
+            estimate,
+            now: draft.now,
+        };
+        let error = self.tokens().allows(&using).err()?;
+        if error.is_alarming() {
+            draft.facts.push(Fact::AlertRaised(Alert {
+                code: "alert.session_token".to_owned(),
+                message: format!("{error} [{}]", error.code()),
+                task: draft.subject.task,
+                session: draft.subject.session,
+            }));
+        }
+        Some(Denial {
+            code: error.code().to_owned(),
+            rules: vec!["session token".to_owned()],
+            reason: error.to_string(),
+            hint: "a run can do no more than what started it: finish, and say what is missing"
+                .to_owned(),
+        })
     }
 }
 

@@ -12,12 +12,19 @@ mod decide;
 mod narrowing;
 mod permit;
 mod port;
+mod rights;
+mod token;
 mod warden;
 
 pub use narrowing::NarrowingRefused;
 pub use permit::Permit;
 pub use port::{
-    BudgetBook, BudgetExceeded, Claim, InstallScreen, Journal, JournalError, Reservation,
-    SafeguardError, Safeguards, Standing, Stopped,
+    BudgetBook, BudgetExceeded, Claim, ForgeRights, InstallScreen, Journal, JournalError, Reservation,
+    RightsError, SafeguardError, Safeguards, Standing, Stopped,
+};
+pub use rights::RIGHTS_CODES;
+pub use token::{
+    Bounds, MAX_TOKEN_BYTES, MAX_TOKEN_SECONDS, SessionToken, TOKEN_CODES, TokenAuthority,
+    TokenError, Use, kinds_of,
 };
 pub use warden::{ActError, Warden, chain};

@@ -9,6 +9,7 @@ use bailiwick_model::emergency::Alert;
 use bailiwick_model::event::Event;
 use bailiwick_model::freeze::Freeze;
 use bailiwick_model::id::{ApprovalId, EmergencyId, Person, RepoName, TaskId};
+use bailiwick_model::identity::RepoRight;
 use bailiwick_model::payload::Digest;
 use bailiwick_model::subject::{Context, InstallFacts, SessionFacts, Subject};
 use bailiwick_model::task::{MicroUsd, PolicyText};
@@ -159,6 +160,22 @@ pub trait Safeguards: Send + Sync {
 pub trait InstallScreen: Send + Sync {
     /// What is to be said of them. What can't be found out is doubtful, never fine.
     async fn look_at(&self, command: &Command) -> InstallFacts;
+}
+
+/// The forge that has a repository gives no answer. What depends on it is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct RightsError {
+    /// What happened, for the operator.
+    pub message: String,
+}
+
+/// What people may do in repositories, as the forge says that has them. The store answers for the
+/// embedded forge.
+#[async_trait]
+pub trait ForgeRights: Send + Sync {
+    /// What a person may do in a repository, now.
+    async fn right_of(&self, person: &Person, repo: &RepoName) -> Result<RepoRight, RightsError>;
 }
 
 /// Whether an approval was there to be taken.

@@ -16,7 +16,8 @@ use uuid::Uuid;
 use crate::decide::Decision;
 use crate::narrowing::Narrowed;
 use crate::permit::Permit;
-use crate::port::{BudgetBook, InstallScreen, Journal, JournalError, Safeguards};
+use crate::port::{BudgetBook, ForgeRights, InstallScreen, Journal, JournalError, Safeguards};
+use crate::token::TokenAuthority;
 
 /// Why an action did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +100,8 @@ pub struct Warden {
     pub(crate) installs: Option<Arc<dyn InstallScreen>>,
     pub(crate) approval_seconds: i64,
     pub(crate) narrowed: Narrowed,
+    tokens: TokenAuthority,
+    pub(crate) rights: Option<Arc<dyn ForgeRights>>,
 }
 
 /// How long a request for approval waits for an answer when nothing else is set: a day.
@@ -125,7 +128,15 @@ impl Warden {
             installs: None,
             approval_seconds: APPROVAL_SECONDS,
             narrowed: Narrowed::default(),
+            tokens: TokenAuthority::default(),
+            rights: None,
         }
+    }
+
+    /// Who makes session tokens. What an agent does is refused without one that is held here: there
+    /// is no warden that asks for none.
+    pub fn tokens(&self) -> &TokenAuthority {
+        &self.tokens
     }
 
     /// The same, with what people said: freezes stop actions, and what needs approval is asked.
@@ -146,6 +157,13 @@ impl Warden {
     #[must_use]
     pub fn with_approval_seconds(self, approval_seconds: i64) -> Self {
         Self { approval_seconds, ..self }
+    }
+
+    /// The same, with what people may do on the forge: nothing is done for somebody beyond it.
+    /// Without it no repository is on a forge, and policy alone decides.
+    #[must_use]
+    pub fn with_rights(self, rights: Arc<dyn ForgeRights>) -> Self {
+        Self { rights: Some(rights), ..self }
     }
 
     /// The policy set in force.

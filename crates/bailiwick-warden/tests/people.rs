@@ -12,7 +12,9 @@ mod people {
     use bailiwick_model::emergency::Alert;
     use bailiwick_model::event::{Event, Fact};
     use bailiwick_model::freeze::{Freeze, Frozen};
-    use bailiwick_model::id::{ApprovalId, BranchName, EmergencyId, Person, RepoName, TaskId};
+    use bailiwick_model::id::{
+        ApprovalId, BranchName, EmergencyId, Person, RepoName, SessionId, TaskId,
+    };
     use bailiwick_model::outcome::EffectError;
     use bailiwick_model::path::WorkPath;
     use bailiwick_model::payload::Digest;
@@ -21,7 +23,7 @@ mod people {
     use bailiwick_model::verdict::Denial;
     use bailiwick_policy::{PolicySet, PolicySource};
     use bailiwick_warden::{
-        ActError, BudgetBook, BudgetExceeded, Claim, Journal, JournalError, Reservation,
+        ActError, Bounds, BudgetBook, BudgetExceeded, Claim, Journal, JournalError, Reservation,
         SafeguardError, Safeguards, Standing, Stopped, Warden,
     };
 
@@ -184,7 +186,21 @@ when { context.text like "*never*" };
             Arc::new(Purse),
         );
         let warden = warden.with_safeguards(Arc::clone(&said) as Arc<dyn Safeguards>);
+        hold(&warden);
         Stand { said, book, warden }
+    }
+
+    /// An agent does nothing without a token: here one that allows everything.
+    fn hold(warden: &Warden) {
+        let now = bailiwick_model::Timestamp::now();
+        let until = bailiwick_model::Timestamp::from_second(now.as_second() + 86_400).unwrap();
+        let bounds = Bounds { until: Some(until), ..Bounds::default() };
+        let token = warden.tokens().grant(&bounds, now).unwrap();
+        warden.tokens().hold(session(), token);
+    }
+
+    fn session() -> SessionId {
+        "01980000-0000-7000-8000-0000000000aa".parse().unwrap()
     }
 
     fn approval() -> ApprovalId {
@@ -203,7 +219,7 @@ when { context.text like "*never*" };
                 on_behalf_of: Person::parse("ada").unwrap(),
                 task: Some("01980000-0000-7000-8000-000000000001".parse().unwrap()),
                 subtask: None,
-                session: None,
+                session: Some(session()),
             };
             let context = Context {
                 repo: RepoName::parse("demo").unwrap(),

@@ -19,7 +19,7 @@ mod questions {
     use bailiwick_model::verdict::Denial;
     use bailiwick_policy::{PolicySet, parse_action, usual_context};
     use bailiwick_warden::{
-        ActError, BudgetBook, BudgetExceeded, Claim, Journal, JournalError, Reservation,
+        ActError, Bounds, BudgetBook, BudgetExceeded, Claim, Journal, JournalError, Reservation,
         SafeguardError, Safeguards, Standing, Stopped, Warden,
     };
     use serde_json::json;
@@ -197,8 +197,14 @@ mod questions {
             on_behalf_of: Person::parse("ana").unwrap(),
             task: Some("01890000-0000-7000-8000-000000000001".parse().unwrap()),
             subtask: None,
-            session: None,
+            session: Some("01980000-0000-7000-8000-0000000000aa".parse().unwrap()),
         };
+        // An agent does nothing without a token: here one that allows everything.
+        let now = Timestamp::now();
+        let until = Timestamp::from_second(now.as_second() + 86_400).unwrap();
+        let bounds = Bounds { until: Some(until), ..Bounds::default() };
+        let token = warden.tokens().grant(&bounds, now).unwrap();
+        warden.tokens().hold(subject.session.unwrap(), token);
         let context = json!({"scope": ["**"]});
         let mut context = usual_context("shop", context.as_object().unwrap()).unwrap();
         context.approvals = BTreeSet::new();

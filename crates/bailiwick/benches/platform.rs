@@ -25,7 +25,7 @@ use bailiwick_model::subject::{Context, Role, Subject};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_policy::PolicySet;
 use bailiwick_store::{Store, StoreConfig};
-use bailiwick_warden::Warden;
+use bailiwick_warden::{Bounds, Warden};
 use serde_json::Value;
 
 const ALONE: usize = 1_000;
@@ -78,6 +78,9 @@ fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     sorted.get(at).map_or(0.0, |duration| duration.as_secs_f64() * 1_000.0)
 }
 
+/// The run that acts.
+const SESSION: &str = "01980000-0000-7000-8000-0000000000aa";
+
 async fn actions() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let seed = [7u8; 32];
@@ -94,6 +97,10 @@ async fn actions() -> Result<()> {
         Arc::new(store.clone()),
         Arc::new(store.clone()),
     ));
+    let now = bailiwick_model::Timestamp::now();
+    let until = bailiwick_model::Timestamp::from_second(now.as_second() + 86_400)?;
+    let bounds = Bounds { until: Some(until), ..Bounds::default() };
+    warden.tokens().hold(SESSION.parse()?, warden.tokens().grant(&bounds, now)?);
     let mut alone = Vec::with_capacity(ALONE);
     for _ in 0..ALONE {
         let begun = Instant::now();
@@ -133,7 +140,7 @@ async fn act(warden: &Warden) -> Result<()> {
         on_behalf_of: Person::parse("ada")?,
         task: None,
         subtask: None,
-        session: None,
+        session: Some(SESSION.parse()?),
     };
     let context = Context {
         repo: RepoName::parse("demo")?,

@@ -10,7 +10,7 @@ use bailiwick_model::id::{BranchName, Person, RepoName, SessionId, SubtaskKey, T
 use bailiwick_model::subject::{Context, Role, Taint};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_policy::PolicySet;
-use bailiwick_warden::Warden;
+use bailiwick_warden::{Bounds, Warden};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -233,6 +233,11 @@ impl Stage {
         history: &[Entry],
     ) -> Result<SessionEnd, RunError> {
         let warden = Warden::new(policy, self.journal.clone(), self.purse.clone());
+        let now = bailiwick_model::Timestamp::now();
+        let until = bailiwick_model::Timestamp::from_second(now.as_second() + 86_400).unwrap();
+        let bounds = Bounds { until: Some(until), ..Bounds::default() };
+        let token = warden.tokens().grant(&bounds, now).unwrap();
+        warden.tokens().hold(self.session.id, token);
         let deps = Deps { warden: Arc::new(warden), gateway: self.model.clone() };
         run(&deps, &self.session, history).await
     }

@@ -12,13 +12,13 @@ use bailiwick_model::chat::{
     Block, ChatReply, ChatRequest, InvalidInput, Message, StopReason, SystemBlock, ToolSpec,
 };
 use bailiwick_model::event::Event;
-use bailiwick_model::id::{BranchName, Person, RepoName, SubtaskKey, TaskId};
+use bailiwick_model::id::{BranchName, Person, RepoName, SessionId, SubtaskKey, TaskId};
 use bailiwick_model::payload::Payload;
 use bailiwick_model::subject::{Context, Role, Subject};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_policy::{PolicySet, PolicySource};
 use bailiwick_warden::{
-    ActError, BudgetBook, BudgetExceeded, Journal, JournalError, Reservation, Warden,
+    ActError, Bounds, BudgetBook, BudgetExceeded, Journal, JournalError, Reservation, Warden,
 };
 use serde_json::json;
 
@@ -210,12 +210,13 @@ async fn perform_under(
 ) -> Result<ModelAnswer, ActError<ModelError>> {
     let policy = Arc::new(policy(policy_text));
     let warden = Warden::new(policy, Arc::new(NoJournal), Arc::new(NoBudget));
+    hold(&warden);
     let subject = Subject {
         role: call.role,
         on_behalf_of: Person::parse("ada").unwrap(),
         task: None,
         subtask: None,
-        session: None,
+        session: Some(session()),
     };
     let context = Context {
         repo: RepoName::parse("demo").unwrap(),
@@ -237,6 +238,19 @@ async fn perform_under(
         None => None,
     };
     warden.perform(&subject, &context, call, |permit| gateway.call(permit, key)).await
+}
+
+/// An agent does nothing without a token: here one that allows everything.
+pub(crate) fn hold(warden: &Warden) {
+    let now = bailiwick_model::Timestamp::now();
+    let until = bailiwick_model::Timestamp::from_second(now.as_second() + 86_400).unwrap();
+    let bounds = Bounds { until: Some(until), ..Bounds::default() };
+    let token = warden.tokens().grant(&bounds, now).unwrap();
+    warden.tokens().hold(session(), token);
+}
+
+pub(crate) fn session() -> SessionId {
+    "01980000-0000-7000-8000-0000000000aa".parse().unwrap()
 }
 
 /// Asks one provider once.

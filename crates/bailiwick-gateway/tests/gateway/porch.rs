@@ -18,7 +18,7 @@ use bailiwick_warden::{BudgetBook, BudgetExceeded, Journal, JournalError, Reserv
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::ask::{gateway, on_runtime};
+use crate::ask::{gateway, hold, on_runtime, session};
 
 pub(crate) const TOKEN: &str = "session-token";
 
@@ -104,7 +104,7 @@ impl Porch {
                 on_behalf_of: Person::parse("ada").unwrap(),
                 task: Some(TaskId::new("0192e4a0-7b1c-7def-8000-000000000001".parse().unwrap())),
                 subtask: None,
-                session: None,
+                session: Some(session()),
             },
             context: Context {
                 repo: RepoName::parse("demo").unwrap(),
@@ -132,6 +132,7 @@ impl Porch {
             }),
         };
         adjust(&mut session);
+        hold(&session.warden);
         let door = Door::new(session);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();

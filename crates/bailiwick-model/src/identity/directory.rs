@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Account, AccountKind, Caller, IdentityChange, PersonRole, Proof, Scope, TokenRecord};
+use super::{
+    Account, AccountKind, Caller, IdentityChange, PersonRole, Proof, RepoAccess, RepoRight, Scope,
+    TokenRecord,
+};
 use crate::Timestamp;
 use crate::event::{Entry, Event, Fact};
-use crate::id::{GroupName, Person, TokenId};
+use crate::id::{GroupName, Person, RepoName, TokenId};
 use crate::payload::Digest;
 
 /// The longest that a token may be worth something, in days.
@@ -61,6 +64,8 @@ pub struct Directory {
     pub tokens: BTreeMap<TokenId, TokenRecord>,
     /// Those that were revoked, or ended with their account.
     pub revoked: BTreeSet<TokenId>,
+    /// Who may do what in the repositories for which that is said.
+    pub access: BTreeMap<RepoName, RepoAccess>,
     /// The next entry to look at.
     pub next_seq: u64,
 }
@@ -116,6 +121,9 @@ impl Directory {
                     members.remove(person);
                 }
             }
+            IdentityChange::RepoAccessSet { repo, access } => {
+                self.access.insert(repo.clone(), access.clone());
+            }
             IdentityChange::TokenIssued { token } => {
                 self.tokens.insert(token.id, token.clone());
             }
@@ -133,6 +141,20 @@ impl Directory {
     /// The account of whoever owns the data directory.
     pub fn owner(&self) -> Option<&Account> {
         self.accounts.values().find(|account| account.owner)
+    }
+
+    /// What a person may do in a repository of the embedded forge. Where nobody has an account,
+    /// whoever is here may do everything; where nothing is said of a repository, whoever has an
+    /// account may.
+    pub fn repo_right(&self, person: &Person, repo: &RepoName) -> RepoRight {
+        // A simulated approver is nobody: it acts within a task, whose requester is looked at.
+        if self.is_open() || person.as_str() == SIMULATED_APPROVER {
+            return RepoRight::Write;
+        }
+        if self.accounts.get(person).is_none_or(|account| account.disabled) {
+            return RepoRight::Nothing;
+        }
+        self.access.get(repo).map_or(RepoRight::Write, |access| access.of(person))
     }
 
     /// The groups of a person.
@@ -215,6 +237,9 @@ impl Directory {
             IdentityChange::MemberRemoved { group, person } => {
                 self.known_group(group)?;
                 self.known(person).map(|_| ())
+            }
+            IdentityChange::RepoAccessSet { access, .. } => {
+                access.people.keys().try_for_each(|person| self.known(person).map(drop))
             }
             IdentityChange::TokenIssued { token } => self.may_issue(token),
             IdentityChange::TokenRevoked { token } if self.tokens.contains_key(token) => Ok(()),

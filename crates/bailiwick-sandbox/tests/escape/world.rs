@@ -13,11 +13,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bailiwick_model::event::Event;
-use bailiwick_model::id::{BranchName, Person, RepoName, TaskId};
+use bailiwick_model::id::{BranchName, Person, RepoName, SessionId, TaskId};
 use bailiwick_model::subject::{Context, Role, Subject};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_policy::{PolicySet, PolicySource};
-use bailiwick_warden::{BudgetBook, BudgetExceeded, Journal, JournalError, Reservation, Warden};
+use bailiwick_warden::{
+    Bounds, BudgetBook, BudgetExceeded, Journal, JournalError, Reservation, Warden,
+};
 use tempfile::TempDir;
 
 /// The ordinary user that the suite becomes when it is started as root.
@@ -171,12 +173,33 @@ pub(crate) fn warden() -> Warden {
         "@id(\"everything\") @reason(\"a test\") permit(principal, action, resource);".to_owned();
     let policy =
         PolicySet::load(&[PolicySource { name: "everything.cedar".to_owned(), text }]).unwrap();
-    Warden::new(Arc::new(policy), Arc::new(Nowhere), Arc::new(Free))
+    let warden = Warden::new(Arc::new(policy), Arc::new(Nowhere), Arc::new(Free));
+    hold(&warden);
+    warden
+}
+
+/// An agent does nothing without a token: here one that allows everything.
+fn hold(warden: &Warden) {
+    let now = bailiwick_model::Timestamp::now();
+    let until = bailiwick_model::Timestamp::from_second(now.as_second() + 86_400).unwrap();
+    let bounds = Bounds { until: Some(until), ..Bounds::default() };
+    let token = warden.tokens().grant(&bounds, now).unwrap();
+    warden.tokens().hold(session(), token);
+}
+
+fn session() -> SessionId {
+    "01980000-0000-7000-8000-0000000000aa".parse().unwrap()
 }
 
 pub(crate) fn subject() -> Subject {
     let on_behalf_of = Person::parse("tester").unwrap();
-    Subject { role: Role::Implementor, on_behalf_of, task: None, subtask: None, session: None }
+    Subject {
+        role: Role::Implementor,
+        on_behalf_of,
+        task: None,
+        subtask: None,
+        session: Some(session()),
+    }
 }
 
 pub(crate) fn context() -> Context {

@@ -9,7 +9,7 @@ use bailiwick_model::action::{
     AgentStart, Command, FileRead, FileWrite, Purpose, ReadMode, WriteMode,
 };
 use bailiwick_model::event::Event;
-use bailiwick_model::id::{BranchName, Person, RepoName, TaskId};
+use bailiwick_model::id::{BranchName, Person, RepoName, SessionId, TaskId};
 use bailiwick_model::path::WorkPath;
 use bailiwick_model::payload::Payload;
 use bailiwick_model::subject::{Context, Role, Subject};
@@ -20,7 +20,7 @@ use bailiwick_sandbox::{
     SandboxError, WriteOutcome,
 };
 use bailiwick_warden::{
-    ActError, BudgetBook, BudgetExceeded, Journal, JournalError, Reservation, Warden,
+    ActError, Bounds, BudgetBook, BudgetExceeded, Journal, JournalError, Reservation, Warden,
 };
 use tempfile::TempDir;
 
@@ -168,12 +168,33 @@ fn warden() -> Warden {
         "@id(\"everything\") @reason(\"a test\") permit(principal, action, resource);".to_owned();
     let policy =
         PolicySet::load(&[PolicySource { name: "everything.cedar".to_owned(), text }]).unwrap();
-    Warden::new(Arc::new(policy), Arc::new(Memory(Mutex::default())), Arc::new(Free))
+    let warden = Warden::new(Arc::new(policy), Arc::new(Memory(Mutex::default())), Arc::new(Free));
+    hold(&warden);
+    warden
+}
+
+/// An agent does nothing without a token: here one that allows everything.
+fn hold(warden: &Warden) {
+    let now = bailiwick_model::Timestamp::now();
+    let until = bailiwick_model::Timestamp::from_second(now.as_second() + 86_400).unwrap();
+    let bounds = Bounds { until: Some(until), ..Bounds::default() };
+    let token = warden.tokens().grant(&bounds, now).unwrap();
+    warden.tokens().hold(session(), token);
+}
+
+fn session() -> SessionId {
+    "01980000-0000-7000-8000-0000000000aa".parse().unwrap()
 }
 
 fn subject() -> Subject {
     let on_behalf_of = Person::parse("tester").unwrap();
-    Subject { role: Role::Implementor, on_behalf_of, task: None, subtask: None, session: None }
+    Subject {
+        role: Role::Implementor,
+        on_behalf_of,
+        task: None,
+        subtask: None,
+        session: Some(session()),
+    }
 }
 
 fn context() -> Context {
