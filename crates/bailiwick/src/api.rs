@@ -13,7 +13,7 @@ mod identity;
 mod routes;
 mod stream;
 
-pub(crate) use auth::refuse;
+pub(crate) use auth::{named, refuse};
 pub(crate) use error::ApiError;
 pub(crate) use routes::repo as repo_name;
 

@@ -153,6 +153,12 @@ pub(crate) fn list(engine: &Engine, all: bool) -> Vec<ApprovalView> {
     states.map(ApprovalView::of).collect()
 }
 
+/// Those about repositories that a person may look at.
+pub(crate) fn list_of(engine: &Engine, person: &Person, all: bool) -> Vec<ApprovalView> {
+    let reads = crate::readable::reads(engine, person);
+    list(engine, all).into_iter().filter(|view| reads(&view.repo)).collect()
+}
+
 /// One request, with the texts that would be written: an answer is bound to them, so they are shown
 /// whole, or nothing is.
 pub(crate) async fn show(engine: &Engine, id: ApprovalId) -> Result<ApprovalView, EngineError> {

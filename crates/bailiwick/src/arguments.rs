@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use approval::{ApprovalVerb, BreakGlassVerb, FreezeVerb, ThawArguments, Word};
 pub(crate) use operation::operation;
-pub(crate) use people::{GroupVerb, TokenVerb, UserVerb};
+pub(crate) use people::{AccessArguments, GroupVerb, TokenVerb, UserVerb};
 pub(crate) use supply::{IndexVerb, SbomArguments};
 
 /// From a task to a merged pull request, governed.
@@ -389,6 +389,8 @@ pub(crate) enum RepoVerb {
         #[arg(long)]
         branch: Option<BranchName>,
     },
+    /// Shows or sets who may do what in one. Without a right given, it shows.
+    Access(AccessArguments),
 }
 
 #[derive(Debug, Subcommand)]

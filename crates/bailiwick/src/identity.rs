@@ -6,10 +6,10 @@
 use anyhow::Result;
 use bailiwick_engine::{Engine, EngineError};
 use bailiwick_model::Timestamp;
-use bailiwick_model::id::{Person, TokenId};
+use bailiwick_model::id::{Person, RepoName, TokenId};
 use bailiwick_model::identity::{
-    Caller, Directory, IdentityChange, NotAllowed, Operation, Proof, Scope, TokenRecord,
-    TokenRefused,
+    Caller, Directory, IdentityChange, NotAllowed, Operation, Proof, RepoAccess, Scope,
+    TokenRecord, TokenRefused,
 };
 use bailiwick_model::payload::Digest;
 use bailiwick_store::Store;
@@ -304,6 +304,9 @@ pub(crate) struct DirectoryView {
     pub(crate) accounts: Vec<bailiwick_model::identity::Account>,
     /// The members of each group.
     pub(crate) groups: std::collections::BTreeMap<String, Vec<Person>>,
+    /// Who may do what in the repositories for which that is said.
+    #[serde(default)]
+    pub(crate) access: std::collections::BTreeMap<RepoName, RepoAccess>,
 }
 
 impl DirectoryView {
@@ -316,6 +319,7 @@ impl DirectoryView {
                 .iter()
                 .map(|(group, members)| (group.to_string(), members.iter().cloned().collect()))
                 .collect(),
+            access: directory.access.clone(),
         }
     }
 }

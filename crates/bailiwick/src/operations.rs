@@ -16,6 +16,8 @@ use bailiwick_model::workflow::TaskState;
 use bailiwick_store::Query;
 use serde::{Deserialize, Serialize};
 
+use crate::readable;
+
 /// A request for a new task: `POST /api/v1/tasks`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -375,6 +377,17 @@ pub(crate) async fn repositories(engine: &Engine) -> Result<Vec<RepositoryLine>,
             head: repository.head,
         });
     }
+    Ok(lines)
+}
+
+/// The repositories that a person may look at.
+pub(crate) async fn repositories_of(
+    engine: &Engine,
+    person: &Person,
+) -> Result<Vec<RepositoryLine>, EngineError> {
+    let mut lines = repositories(engine).await?;
+    let reads = readable::reads(engine, person);
+    lines.retain(|line| reads(&line.name));
     Ok(lines)
 }
 

@@ -22,9 +22,10 @@ pub(super) struct Which {
 
 pub(super) async fn list(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     Query(which): Query<Which>,
 ) -> Json<Vec<ApprovalView>> {
-    Json(approvals::list(&shared.engine, which.all))
+    Json(approvals::list_of(&shared.engine, &caller.person, which.all))
 }
 
 pub(super) async fn show(

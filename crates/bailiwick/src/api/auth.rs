@@ -1,16 +1,18 @@
 //! Who asks, and whether they may: every route has an operation in one table, and every operation
 //! its roles ([`Operation::roles`]).
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{FromRequestParts as _, MatchedPath, RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use bailiwick_engine::EngineError;
 use bailiwick_model::identity::{Caller, Operation, Proof};
 use base64::Engine as _;
 
 use super::Shared;
 use super::error::ApiError;
 use crate::identity::{self, Refused};
+use crate::readable;
 use crate::web;
 
 /// What each route is. A route that is not here is refused to everybody.
@@ -65,7 +67,7 @@ fn operation_of(method: &Method, path: &str) -> Option<Operation> {
 /// [`Caller`] among the request's extensions.
 pub(super) async fn require_caller(
     State(shared): State<Shared>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     let caller = match caller(&shared, request.method(), request.headers()) {
@@ -87,8 +89,20 @@ pub(super) async fn require_caller(
             .into_response();
         }
     }
-    request.extensions_mut().insert(caller);
-    next.run(request).await
+    let (mut parts, body) = request.into_parts();
+    let params = named(&mut parts).await;
+    if let Err(denial) = readable::look(&shared.engine, &caller.person, &params).await {
+        return ApiError::from(EngineError::refused(denial)).into_response();
+    }
+    parts.extensions.insert(caller);
+    next.run(Request::from_parts(parts, body)).await
+}
+
+/// The named parts of a request's address.
+pub(crate) async fn named(parts: &mut axum::http::request::Parts) -> Vec<(String, String)> {
+    let params = RawPathParams::from_request_parts(parts, &()).await;
+    let pairs = params.iter().flatten().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    pairs.collect()
 }
 
 fn unknown(method: &Method, path: &str) -> ApiError {

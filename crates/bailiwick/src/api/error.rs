@@ -91,7 +91,9 @@ impl From<EngineError> for ApiError {
                 StatusCode::FORBIDDEN
             }
             EngineError::State { .. } | EngineError::Cancelled => StatusCode::CONFLICT,
-            EngineError::Action { code, .. } if code.starts_with("policy.") => {
+            EngineError::Action { code, .. }
+                if code.starts_with("policy.") || code.starts_with("forge.right") =>
+            {
                 StatusCode::FORBIDDEN
             }
             EngineError::Action { .. } => StatusCode::UNPROCESSABLE_ENTITY,

@@ -20,6 +20,7 @@ use crate::operations::{
     self, ChangeLine, CreateTaskParams, CreateTaskResponse, ImportParams, MergeParams, RaiseParams,
     RepositoryLine, ReviewParams, TaskDefaults, TaskLine,
 };
+use crate::readable;
 
 pub(super) type Answered<T> = Result<Json<T>, ApiError>;
 
@@ -51,10 +52,13 @@ pub(super) struct Page {
 
 pub(super) async fn list_tasks(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     Query(page): Query<Page>,
 ) -> Answered<Vec<TaskLine>> {
     let limit = page.limit.unwrap_or(50).min(500);
-    Ok(Json(operations::list_tasks(&shared.engine, limit).await?))
+    let reads = readable::reads(&shared.engine, &caller.person);
+    let fits = |state: &TaskState| reads(&state.task.repo);
+    Ok(Json(operations::search_tasks(&shared.engine, None, limit, fits).await?.tasks))
 }
 
 pub(super) async fn create_task(
@@ -134,8 +138,9 @@ pub(super) async fn raise_task(
 
 pub(super) async fn list_repositories(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
 ) -> Answered<Vec<RepositoryLine>> {
-    Ok(Json(operations::repositories(&shared.engine).await?))
+    Ok(Json(operations::repositories_of(&shared.engine, &caller.person).await?))
 }
 
 pub(super) async fn import_repository(

@@ -42,6 +42,10 @@ pub(crate) fn operation(verb: &Verb) -> Option<Operation> {
         Verb::Pr(PrVerb::Merge { .. }) => Operation::ChangeMerge,
         Verb::Repo(RepoVerb::List) => Operation::RepoRead,
         Verb::Repo(RepoVerb::Import { .. }) => Operation::RepoImport,
+        Verb::Repo(RepoVerb::Access(access)) if access.access().is_some() => {
+            Operation::IdentityWrite
+        }
+        Verb::Repo(RepoVerb::Access(_)) => Operation::IdentityRead,
         // These three need nothing but files.
         Verb::Ledger(LedgerVerb::Verify { .. } | LedgerVerb::Prove { .. } | LedgerVerb::Key) => {
             return None;

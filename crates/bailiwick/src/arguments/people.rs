@@ -2,8 +2,8 @@
 //!
 //! No argument here is called `person`: that is the one of `--as`, and clap would take them for one.
 
-use bailiwick_model::id::{GroupName, Person, TokenId};
-use bailiwick_model::identity::{PersonRole, Scope};
+use bailiwick_model::id::{GroupName, Person, RepoName, TokenId};
+use bailiwick_model::identity::{PersonRole, RepoAccess, RepoRight, Scope};
 use clap::{Args, Subcommand};
 
 fn role(text: &str) -> Result<PersonRole, String> {
@@ -83,6 +83,47 @@ pub(crate) enum GroupVerb {
         /// Who.
         name: Person,
     },
+}
+
+fn right(text: &str) -> Result<RepoRight, String> {
+    RepoRight::parse(text).ok_or_else(|| {
+        let names: Vec<&str> = RepoRight::ALL.iter().map(|right| right.name()).collect();
+        format!("the rights are {}", names.join(", "))
+    })
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccessArguments {
+    /// The repository.
+    pub(crate) repo: RepoName,
+    /// What whoever has an account may do: nothing, read or write.
+    #[arg(long, value_name = "RIGHT", value_parser = right)]
+    pub(crate) everybody: Option<RepoRight>,
+    /// Who may have it changed; may be given several times.
+    #[arg(long, value_name = "PERSON")]
+    pub(crate) write: Vec<Person>,
+    /// Who may look at it and no more.
+    #[arg(long, value_name = "PERSON")]
+    pub(crate) read: Vec<Person>,
+    /// Who may not even look at it.
+    #[arg(long, value_name = "PERSON")]
+    pub(crate) nothing: Vec<Person>,
+}
+
+impl AccessArguments {
+    /// What is to be set; nothing when it is to be shown.
+    pub(crate) fn access(&self) -> Option<RepoAccess> {
+        let named = [
+            (&self.write, RepoRight::Write),
+            (&self.read, RepoRight::Read),
+            (&self.nothing, RepoRight::Nothing),
+        ];
+        let people =
+            named.iter().flat_map(|(who, right)| who.iter().map(|who| (who.clone(), *right)));
+        let people: std::collections::BTreeMap<Person, RepoRight> = people.collect();
+        (self.everybody.is_some() || !people.is_empty())
+            .then(|| RepoAccess { everybody: self.everybody.unwrap_or_default(), people })
+    }
 }
 
 #[derive(Debug, Args)]

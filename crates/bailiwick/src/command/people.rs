@@ -68,7 +68,10 @@ pub(crate) async fn group(common: &Common, verb: GroupVerb) -> Result<Done> {
     Ok(Done::Yes)
 }
 
-async fn changed(session: &Session, change: Option<IdentityChange>) -> Result<DirectoryView> {
+pub(super) async fn changed(
+    session: &Session,
+    change: Option<IdentityChange>,
+) -> Result<DirectoryView> {
     match (session, change) {
         (Session::Local { platform, .. }, None) => {
             Ok(identity::directory(&platform.engine.parts().store))

@@ -41,7 +41,7 @@ pub(super) async fn list(
     Query(params): Query<ListParams>,
 ) -> Html<String> {
     let all = params.all.is_some();
-    let found = approvals::list(&shared.engine, all);
+    let found = approvals::list_of(&shared.engine, &visitor.person, all);
     let body = html! {
         h1 { "Approvals" }
         nav.row.small aria-label="Which" {

@@ -35,7 +35,7 @@ pub(super) async fn list(
     visitor: Visitor,
 ) -> Result<Html<String>, Failure> {
     let mut lines = Vec::new();
-    for repository in operations::repositories(&shared.engine).await? {
+    for repository in operations::repositories_of(&shared.engine, &visitor.person).await? {
         lines.extend(operations::changes(&shared.engine, &repository.name).await?);
     }
     lines.sort_by_key(|line| (line.state != "open", std::cmp::Reverse(line.number)));

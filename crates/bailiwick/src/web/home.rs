@@ -18,7 +18,9 @@ pub(super) async fn show(
     State(shared): State<Shared>,
     visitor: Visitor,
 ) -> Result<Html<String>, Failure> {
-    let found = operations::search_tasks(&shared.engine, None, 100, |_| true).await?;
+    let reads = crate::readable::reads(&shared.engine, &visitor.person);
+    let fits = |state: &bailiwick_model::workflow::TaskState| reads(&state.task.repo);
+    let found = operations::search_tasks(&shared.engine, None, 100, fits).await?;
     let (waiting, rest): (Vec<_>, Vec<_>) = found
         .tasks
         .into_iter()
@@ -26,7 +28,7 @@ pub(super) async fn show(
     let (running, mut ended): (Vec<_>, Vec<_>) =
         rest.into_iter().partition(|line| line.standing == "running");
     ended.truncate(10);
-    let asked = crate::approvals::list(&shared.engine, false);
+    let asked = crate::approvals::list_of(&shared.engine, &visitor.person, false);
     let nothing = asked.is_empty() && waiting.is_empty() && running.is_empty() && ended.is_empty();
     let body = html! {
         h1 { "Home" }

@@ -41,7 +41,7 @@ pub(super) async fn show(
     visitor: Visitor,
     Query(form): Query<TaskForm>,
 ) -> Result<Html<String>, Failure> {
-    let repositories = operations::repositories(&shared.engine).await?;
+    let repositories = operations::repositories_of(&shared.engine, &visitor.person).await?;
     Ok(Html(page(&shared, &visitor, &repositories, &form, None)))
 }
 
@@ -163,7 +163,7 @@ pub(super) async fn create(
     Form(form): Form<TaskForm>,
 ) -> Result<Response, Failure> {
     visitor.check(&form.csrf)?;
-    let repositories = operations::repositories(&shared.engine).await?;
+    let repositories = operations::repositories_of(&shared.engine, &visitor.person).await?;
     match submit(&shared, &visitor, &form).await {
         Ok(id) => Ok(Redirect::to(&format!("/tasks/{id}")).into_response()),
         Err(failure) => {

@@ -17,7 +17,7 @@ pub(super) async fn show(
     State(shared): State<Shared>,
     visitor: Visitor,
 ) -> Result<Html<String>, Failure> {
-    let repositories = operations::repositories(&shared.engine).await?;
+    let repositories = operations::repositories_of(&shared.engine, &visitor.person).await?;
     let store = &shared.engine.parts().store;
     let problems = store.problems();
     let open = store.open_tasks().await?;

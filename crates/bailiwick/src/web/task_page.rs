@@ -78,8 +78,10 @@ pub(super) async fn list(
 ) -> Result<Html<String>, Failure> {
     let wanted = params.q.to_lowercase();
     let filters = !params.state.is_empty() || !params.repo.is_empty() || !wanted.is_empty();
+    let reads = crate::readable::reads(&shared.engine, &visitor.person);
     let found = operations::search_tasks(&shared.engine, params.before, PAGE, |state| {
-        (params.state.is_empty() || operations::standing(state) == params.state)
+        reads(&state.task.repo)
+            && (params.state.is_empty() || operations::standing(state) == params.state)
             && (params.repo.is_empty() || state.task.repo.as_str() == params.repo)
             && (wanted.is_empty() || state.task.text.to_lowercase().contains(&wanted))
     })

@@ -12,8 +12,9 @@ use maud::{Markup, html};
 
 use super::failure::Failure;
 use super::sessions::Known;
-use crate::api::{Shared, refuse};
+use crate::api::{Shared, named, refuse};
 use crate::identity::{self, Refused};
+use crate::readable;
 
 /// The cookie that holds a browser session's token.
 const COOKIE: &str = "bailiwick_session";
@@ -145,6 +146,19 @@ pub(crate) async fn recognise(
         if let Ok(caller) = identity::seated(store, &known.person, known.proof) {
             if let Err(failure) = may(&caller, &request) {
                 let mut response = failure.into_response();
+                guard(response.headers_mut());
+                return response;
+            }
+            let (mut parts, body) = request.into_parts();
+            // The audit is for those who read everything.
+            let divided = !parts.uri.path().starts_with("/audit");
+            let params = if divided { named(&mut parts).await } else { Vec::new() };
+            let looked = readable::look(&shared.engine, &caller.person, &params).await;
+            request = Request::from_parts(parts, body);
+            if let Err(denial) = looked {
+                let denied =
+                    Failure::new(StatusCode::FORBIDDEN, &denial.code, &denial.reason, &denial.hint);
+                let mut response = denied.into_response();
                 guard(response.headers_mut());
                 return response;
             }
