@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use bailiwick_model::Timestamp;
 use bailiwick_model::approval::{
-    ApprovalAnswer, ApprovalEscalated, ApprovalState, ApprovalStatus, ApprovalUse, ApprovalVerdict,
-    ApprovalVoided, Delegation, LAPSED,
+    ApprovalAnswer, ApprovalEscalated, ApprovalReminded, ApprovalState, ApprovalStatus,
+    ApprovalUse, ApprovalVerdict, ApprovalVoided, Delegation, LAPSED,
 };
 use bailiwick_model::event::Fact;
 use bailiwick_model::id::{ApprovalId, Person, TaskId};
@@ -139,6 +139,7 @@ impl Engine {
         let _alone = self.one_at_a_time().await;
         let now = Timestamp::now();
         let escalation = self.settings().escalation.clone();
+        let remind_seconds = self.settings().remind_seconds;
         let facts: Vec<Fact> = self.parts().store.people(|people| {
             let waiting = people.approvals.all.values().filter(|state| state.is_waiting());
             waiting
@@ -149,6 +150,15 @@ impl Engine {
                         return Some(Fact::ApprovalVoided(ApprovalVoided {
                             approval: id,
                             reason,
+                            task,
+                        }));
+                    }
+                    let ends = state.request.expires_at.as_second();
+                    let remind_at = ends.saturating_sub(remind_seconds);
+                    if !state.reminded && now.as_second() >= remind_at {
+                        return Some(Fact::ApprovalReminded(ApprovalReminded {
+                            approval: id,
+                            expires_at: state.request.expires_at,
                             task,
                         }));
                     }

@@ -55,6 +55,8 @@ pub struct Settings {
     pub ledger_name: String,
     /// Who is asked when nobody answers a request for approval.
     pub escalation: Option<Escalation>,
+    /// How many seconds before a request for approval lapses people are told.
+    pub remind_seconds: i64,
 }
 
 /// Who is asked when nobody answers a request for approval.

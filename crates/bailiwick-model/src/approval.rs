@@ -146,6 +146,18 @@ pub struct ApprovalEscalated {
     pub task: Option<TaskId>,
 }
 
+/// That people were told that a request lapses soon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalReminded {
+    /// The approval.
+    pub approval: ApprovalId,
+    /// When it lapses.
+    pub expires_at: Timestamp,
+    /// The task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+}
+
 /// The digest that an approval is bound to: the action with every operand, who acts for whom in
 /// which task, and the tree it is done in. Not the session: a run that was cut off is the same.
 pub fn digest(
@@ -231,6 +243,9 @@ pub struct ApprovalState {
     pub void: Option<String>,
     /// Groups that were asked as well because nobody answered.
     pub escalated_to: BTreeSet<String>,
+    /// Whether people were told that it lapses soon.
+    #[serde(default)]
+    pub reminded: bool,
 }
 
 impl ApprovalState {
@@ -329,6 +344,7 @@ impl Approvals {
                     used_by: Vec::new(),
                     void: None,
                     escalated_to: BTreeSet::new(),
+                    reminded: false,
                 };
                 self.all.entry(request.id).or_insert(state);
             }
@@ -352,6 +368,11 @@ impl Approvals {
             Fact::ApprovalEscalated(escalated) => {
                 if let Some(state) = self.all.get_mut(&escalated.approval) {
                     state.escalated_to.insert(escalated.group.clone());
+                }
+            }
+            Fact::ApprovalReminded(reminded) => {
+                if let Some(state) = self.all.get_mut(&reminded.approval) {
+                    state.reminded = true;
                 }
             }
             Fact::Delegated(delegation) => {

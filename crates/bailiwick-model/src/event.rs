@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::action::{Action, MergeMethod, ReviewVerdict};
 use crate::approval::{
-    ApprovalAnswer, ApprovalEscalated, ApprovalRequest, ApprovalUsed, ApprovalVoided, Delegation,
+    ApprovalAnswer, ApprovalEscalated, ApprovalReminded, ApprovalRequest, ApprovalUsed,
+    ApprovalVoided, Delegation,
 };
 use crate::emergency::{Alert, DamageAccepted, Emergency, EmergencyUsed, EmergencyWord};
 use crate::evidence::{Finding, GateReport, RiskReport};
@@ -263,6 +264,8 @@ pub enum Fact {
     ApprovalVoided(ApprovalVoided),
     /// Nobody answered, so a further group may.
     ApprovalEscalated(ApprovalEscalated),
+    /// A request lapses soon, and people were told.
+    ApprovalReminded(ApprovalReminded),
     /// Somebody lets somebody else answer in their place.
     Delegated(Delegation),
     /// Something is stopped at once.
@@ -715,6 +718,7 @@ impl Fact {
             Self::ApprovalUsed(used) => used.task,
             Self::ApprovalVoided(voided) => voided.task,
             Self::ApprovalEscalated(escalated) => escalated.task,
+            Self::ApprovalReminded(reminded) => reminded.task,
             Self::EmergencyUsed(used) => used.task,
             Self::AlertRaised(alert) => alert.task,
             Self::TaskNarrowed { task, .. }
@@ -754,6 +758,7 @@ impl Fact {
             Self::ApprovalUsed(_) => "approval_used",
             Self::ApprovalVoided(_) => "approval_voided",
             Self::ApprovalEscalated(_) => "approval_escalated",
+            Self::ApprovalReminded(_) => "approval_reminded",
             Self::Delegated(_) => "delegated",
             Self::Frozen(_) => "frozen",
             Self::Thawed(_) => "thawed",

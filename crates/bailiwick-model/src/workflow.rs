@@ -384,6 +384,7 @@ impl Fact {
             | Self::ApprovalUsed(_)
             | Self::ApprovalVoided(_)
             | Self::ApprovalEscalated(_)
+            | Self::ApprovalReminded(_)
             | Self::Delegated(_)
             | Self::Frozen(_)
             | Self::Thawed(_)

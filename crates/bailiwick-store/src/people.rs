@@ -22,8 +22,8 @@ use crate::store::{Store, hold};
 
 /// The names of the facts that people are about.
 const NAMES: &str = "'identity_changed', 'approval_asked', 'approval_answered', 'approval_used', \
-    'approval_voided', 'approval_escalated', 'delegated', 'frozen', 'thawed', \
-    'emergency_declared', 'emergency_confirmed', 'emergency_used', 'emergency_ended', \
+    'approval_voided', 'approval_escalated', 'approval_reminded', 'delegated', 'frozen', \
+    'thawed', 'emergency_declared', 'emergency_confirmed', 'emergency_used', 'emergency_ended', \
     'task_narrowed', 'damage_accepted'";
 
 /// How many pushes are remembered; more than any policy would ever let through in an hour.
@@ -191,6 +191,7 @@ pub(crate) fn concerns(event: &Event) -> bool {
                 | Fact::ApprovalUsed(_)
                 | Fact::ApprovalVoided(_)
                 | Fact::ApprovalEscalated(_)
+                | Fact::ApprovalReminded(_)
                 | Fact::Delegated(_)
                 | Fact::Frozen(_)
                 | Fact::Thawed(_)

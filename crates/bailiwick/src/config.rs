@@ -10,6 +10,8 @@ use bailiwick_sandbox::Tier;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::notify::{MailConfig, WebhookConfig};
+
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -38,6 +40,10 @@ pub(crate) struct Config {
     pub(crate) sandbox: SandboxConfig,
     /// Requests for approval.
     pub(crate) approval: ApprovalConfig,
+    /// Addresses that are told what people should know.
+    pub(crate) webhook: Vec<WebhookConfig>,
+    /// People who are told it by mail.
+    pub(crate) mail: Vec<MailConfig>,
 }
 
 /// `[approval]`
@@ -51,11 +57,18 @@ pub(crate) struct ApprovalConfig {
     pub(crate) escalate_to: Option<GroupName>,
     /// After how many minutes it is asked.
     pub(crate) escalate_minutes: u32,
+    /// How many minutes before a request lapses people are told.
+    pub(crate) remind_minutes: u32,
 }
 
 impl Default for ApprovalConfig {
     fn default() -> Self {
-        Self { wait_minutes: 24 * 60, escalate_to: None, escalate_minutes: 4 * 60 }
+        Self {
+            wait_minutes: 24 * 60,
+            escalate_to: None,
+            escalate_minutes: 4 * 60,
+            remind_minutes: 60,
+        }
     }
 }
 
@@ -347,6 +360,16 @@ impl Config {
         let base = path.parent().unwrap_or_else(|| Path::new("."));
         if let Some(what) = config.policy.fault() {
             return Err(invalid(what));
+        }
+        if let Some(what) = crate::notify::fault(&config.webhook, &config.mail) {
+            return Err(invalid(what));
+        }
+        let secrets = config.webhook.iter_mut().map(|hook| &mut hook.secret);
+        let passwords = config.mail.iter_mut().filter_map(|mail| mail.password.as_mut());
+        for reference in secrets.chain(passwords) {
+            if let KeyRef::File(file) = reference {
+                *file = base.join(&*file);
+            }
         }
         let teams = config.policy.team.iter_mut().flat_map(|team| &mut team.files);
         for file in config.policy.files.iter_mut().chain(&mut config.policy.bundle).chain(teams) {

@@ -80,6 +80,11 @@ impl DataDir {
         self.root.join("policy")
     }
 
+    /// How far each address was told.
+    pub(crate) fn notify(&self) -> PathBuf {
+        self.root.join("notify")
+    }
+
     fn keys(&self) -> PathBuf {
         self.root.join("keys")
     }

@@ -14,12 +14,14 @@ mod demo;
 mod gate_sources;
 mod identity;
 mod install_screen;
+mod notify;
 mod operations;
 #[cfg(doctest)]
 mod permits;
 mod platform;
 mod policies;
 mod progress;
+mod readable;
 mod render;
 mod solver;
 mod terminal;

@@ -48,11 +48,14 @@ impl Platform {
     ) -> Result<Self> {
         let ledger_key = ledger_key(&dir)?.verifier().clone();
         let store = open_store(&dir)?;
-        let policies = Arc::new(Policies::open(&config.policy, &dir).await?);
+        let policies = Arc::new(Policies::open(&config.policy, &dir, &store).await?);
         let policy = policies.current().await;
         let wait = i64::from(config.approval.wait_minutes).saturating_mul(60);
         let warden = Warden::new(policy, Arc::new(store.clone()), Arc::new(store.clone()));
-        let warden = warden.with_safeguards(Arc::new(store.clone())).with_approval_seconds(wait);
+        let warden = warden
+            .with_safeguards(Arc::new(store.clone()))
+            .with_rights(Arc::new(store.clone()))
+            .with_approval_seconds(wait);
         let gate_sources = gate_sources(config)?;
         let screen = NameScreen::new(gate_sources.index.clone());
         let warden = Arc::new(warden.with_install_screen(Arc::new(screen)));
@@ -211,6 +214,7 @@ fn settings(
         fetch_dependencies: config.setup.fetch_dependencies,
         tier: config.sandbox.tier,
         ledger_name: ledger_key.to_string(),
+        remind_seconds: i64::from(config.approval.remind_minutes).saturating_mul(60),
         escalation: config.approval.escalate_to.as_ref().map(|group| Escalation {
             after_seconds: i64::from(config.approval.escalate_minutes).saturating_mul(60),
             group: group.to_string(),

@@ -14,6 +14,7 @@ pub(crate) async fn run(common: &Common, verb: &ConfigVerb) -> Result<Done> {
         ConfigVerb::Check => {
             let config = configuration(common)?;
             crate::policies::check(&config.policy).await?;
+            crate::notify::check(&config.webhook, &config.mail)?;
             let providers: Vec<&str> = config.providers.iter().map(|p| p.name.as_str()).collect();
             if common.json {
                 terminal::out_json(&json!({"valid": true, "providers": providers}));

@@ -19,6 +19,7 @@ use crate::api::{self, Shared};
 use crate::arguments::{Common, ServeArguments};
 use crate::command::{Done, Told, configuration, person};
 use crate::data_dir::{DataDir, ServerInfo};
+use crate::notify::Notifier;
 use crate::platform::Platform;
 use crate::terminal;
 use crate::web::{BrowserSessions, LiveTraces};
@@ -43,6 +44,7 @@ pub(crate) async fn run(common: &Common, arguments: &ServeArguments) -> Result<D
     })?;
     let address = listener.local_addr().context("cannot read the address")?;
     let token = platform.dir.token()?;
+    let notifier = Notifier::open(&config, &platform)?;
     let (queue, tasks) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     let shared = Shared {
@@ -78,6 +80,7 @@ pub(crate) async fn run(common: &Common, arguments: &ServeArguments) -> Result<D
         stop.clone(),
     ));
     parts.spawn(tend(platform.engine.clone(), stop.clone()));
+    parts.spawn(notifier.run(platform.engine.clone(), stop.clone()));
     let ended = stop.clone();
     parts.spawn(async move {
         wait_for_signal().await;

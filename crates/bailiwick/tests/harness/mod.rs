@@ -20,6 +20,7 @@ mod model_server;
 mod random;
 mod scenario;
 mod serve;
+mod sink;
 mod site;
 mod workbench;
 
@@ -28,5 +29,6 @@ pub(crate) use model_server::{Conversation, ModelServer, Protocol, Reply};
 pub(crate) use random::Seed;
 pub(crate) use scenario::{Edit, Means, Scenario, Work, sed};
 pub(crate) use serve::Serve;
+pub(crate) use sink::{MailSink, Take, WebhookSink, wait};
 pub(crate) use site::Site;
 pub(crate) use workbench::{PERSON, Ran, Workbench};
