@@ -87,7 +87,7 @@ pub struct BundleError {
 
 /// Every code that the refusal of a bundle or layer can have, with what it means. Codes never
 /// change their meaning.
-pub const BUNDLE_CODES: [(&str, &str); 14] = [
+pub const BUNDLE_CODES: [(&str, &str); 16] = [
     ("policy.bundle_unreadable", "the file cannot be read"),
     ("policy.bundle_too_large", "it has more bytes or files than are read"),
     ("policy.bundle_malformed", "it is not a bundle: not JSON, another shape, other lines"),
@@ -104,6 +104,11 @@ pub const BUNDLE_CODES: [(&str, &str); 14] = [
     ("policy.bundle_invalid", "its policies are not valid"),
     ("policy.bundle_may_fail", "a policy is not proved never to fail"),
     ("policy.bundle_breaks_invariant", "an invariant is not proved"),
+    ("policy.group_unknown", "a gate asks a group that does not exist"),
+    (
+        "policy.clock_went_back",
+        "the clock says a time that was over already; the later time counts for bundles",
+    ),
     ("policy.layer_refused", "a team's or a repository's policy is not valid, or would widen"),
 ];
 
@@ -200,7 +205,7 @@ impl Bundle {
         if bytes.len() > MAX_BUNDLE_BYTES {
             let what =
                 format!("the bundle has {} bytes, more than {MAX_BUNDLE_BYTES}", bytes.len());
-            return Err(stop("policy.bundle_too_large", 0, 0, what));
+            return Err(stop("policy.bundle_too_large", 1, 1, what));
         }
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
@@ -218,7 +223,7 @@ impl Bundle {
         })?;
         if stored.files.len() > MAX_BUNDLE_FILES {
             let what = format!("it has {} files, more than {MAX_BUNDLE_FILES}", stored.files.len());
-            return Err(stop("policy.bundle_too_large", 0, 0, what));
+            return Err(stop("policy.bundle_too_large", 1, 1, what));
         }
         let (manifest, _) = stored.manifest.split_once("\n\n").ok_or_else(|| {
             stop(

@@ -19,8 +19,8 @@ mod warden;
 pub use narrowing::NarrowingRefused;
 pub use permit::Permit;
 pub use port::{
-    BudgetBook, BudgetExceeded, Claim, ForgeRights, InstallScreen, Journal, JournalError, Reservation,
-    RightsError, SafeguardError, Safeguards, Standing, Stopped,
+    BudgetBook, BudgetExceeded, Claim, ForgeRights, InstallScreen, Journal, JournalError,
+    Reservation, RightsError, SafeguardError, Safeguards, Standing, Stopped,
 };
 pub use rights::RIGHTS_CODES;
 pub use token::{

@@ -6,6 +6,7 @@
 //! protected branch). Whatever is refused changes nothing: the last good one stays, also across a
 //! restart, and an alert stands in the ledger.
 
+mod groups;
 mod layers;
 mod organisation;
 pub(crate) mod read;
@@ -17,12 +18,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bailiwick_forge::{EmbeddedForge, Forge as _};
+use bailiwick_model::Timestamp;
 use bailiwick_model::event::{Event, Fact};
 use bailiwick_model::id::{Oid, RepoName};
 use bailiwick_model::payload::{Digest, Payload};
-use bailiwick_policy::{LayerSource, PolicyError, PolicySet, Proved};
+use bailiwick_policy::{Layer, LayerSource, PolicyError, PolicySet, Proved};
 use bailiwick_store::Store;
 use bailiwick_warden::Warden;
+use groups::Groups;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -141,19 +144,32 @@ struct State {
     seen: read::Fingerprint,
     /// What a solver proved of the layers.
     proved: Proved,
+    /// The groups that there were when the layers were read.
+    groups: Groups,
+    /// The latest time that was seen since the start.
+    latest: Timestamp,
 }
 
 impl Policies {
     /// Reads the organisation's and the teams' layers. Without a valid one there is no policy, and
     /// nothing is started.
-    pub(crate) async fn open(config: &PolicyConfig, dir: &DataDir) -> Result<Self> {
+    pub(crate) async fn open(config: &PolicyConfig, dir: &DataDir, store: &Store) -> Result<Self> {
         let home = dir.policy();
         let seen = read::Fingerprint::of(&config.watched());
         let mut alerts = BTreeMap::new();
-        let organisation = match organisation::load(config, &home) {
+        let groups = Groups::of(store);
+        let organisation = match organisation::load(config, &home, &groups) {
             Ok(organisation) => organisation,
             Err(refused) => {
-                let last = organisation::last_good(config, &home).ok_or_else(|| refused.told())?;
+                let last = organisation::last_good(config, &home);
+                // What it asks nobody about is not done; and without a policy at all, nobody could
+                // add the group.
+                let asks_nobody = || (refused.code == groups::CODE).then_some(());
+                let last = last.or_else(|| {
+                    asks_nobody()?;
+                    organisation::load(config, &home, &Groups::any()).ok()
+                });
+                let last = last.ok_or_else(|| refused.told())?;
                 alerts.insert(refused.layer.clone(), refused);
                 last
             }
@@ -169,9 +185,20 @@ impl Policies {
             set = set.narrowed(team, &proved).map_err(|errors| {
                 Refused::new(&team.layer.to_string(), "policy.layer_refused", &errors.errors).told()
             })?;
+            if let Err(refused) = groups.check(&set, &team.layer) {
+                alerts.insert(refused.layer.clone(), refused);
+            }
         }
-        let repositories = BTreeMap::new();
-        let state = State { organisation, teams, repositories, alerts, seen, proved };
+        let state = State {
+            organisation,
+            teams,
+            repositories: BTreeMap::new(),
+            alerts,
+            seen,
+            proved,
+            groups,
+            latest: Timestamp::now(),
+        };
         Ok(Self {
             config: config.clone(),
             dir: home,
@@ -217,7 +244,7 @@ impl Policies {
             }
         }
         for (repo, layer) in &mut state.repositories {
-            let (with, refused) = layer.put_on(&set, repo, &self.dir, &state.proved);
+            let (with, refused) = layer.put_on(&set, repo, &self.dir, &state.proved, &state.groups);
             set = with;
             let name = format!("repository {repo}");
             match refused {
@@ -237,11 +264,14 @@ impl Policies {
     ) -> Result<()> {
         let mut state = self.state.lock().await;
         let seen = read::Fingerprint::of(&self.config.watched());
+        let groups = Groups::of(store);
+        look_at_the_clock(&mut state);
         let mut changed = self.repositories(&mut state, forge).await?;
-        if seen != state.seen {
+        if seen != state.seen || groups != state.groups {
             state.seen = seen;
+            state.groups = groups;
             changed = true;
-            match organisation::load(&self.config, &self.dir) {
+            match organisation::load(&self.config, &self.dir, &state.groups) {
                 Ok(organisation) => {
                     state.alerts.remove("organisation");
                     match &organisation.alert {
@@ -257,7 +287,7 @@ impl Policies {
             match layers::teams(&self.config) {
                 Ok(teams) => {
                     state.alerts.retain(|layer, _| !layer.starts_with("team "));
-                    state.teams = teams;
+                    self.take_teams(&mut state, teams);
                 }
                 Err(refused) => {
                     state.alerts.insert(refused.layer.clone(), refused);
@@ -275,6 +305,27 @@ impl Policies {
         let alerts: Vec<Refused> = state.alerts.values().cloned().collect();
         drop(state);
         announce(warden, store, &alerts).await
+    }
+
+    /// Takes the teams' layers over, each that asks only groups that exist; of the others the last
+    /// good one stays.
+    fn take_teams(&self, state: &mut State, teams: Vec<LayerSource>) {
+        let mut taken = Vec::new();
+        for team in teams {
+            let bare = state.organisation.set.organisation();
+            let refused = bare
+                .narrowed(&team, &state.proved)
+                .ok()
+                .and_then(|with| state.groups.check(&with, &team.layer).err());
+            let Some(refused) = refused else {
+                taken.push(team);
+                continue;
+            };
+            let last = state.teams.iter().find(|known| same_team(&known.layer, &team.layer));
+            taken.push(last.cloned().unwrap_or(team));
+            state.alerts.insert(refused.layer.clone(), refused);
+        }
+        state.teams = taken;
     }
 
     /// Reads the layers of repositories whose protected branch has moved.
@@ -326,6 +377,21 @@ impl Policies {
             }
         }
     }
+}
+
+fn same_team(one: &Layer, other: &Layer) -> bool {
+    matches!((one, other), (Layer::Team { name, .. }, Layer::Team { name: other, .. }) if name == other)
+}
+
+/// Notices a clock that went back while the platform runs.
+fn look_at_the_clock(state: &mut State) {
+    let now = Timestamp::now();
+    if now < state.latest - organisation::CLOCKS_DIFFER {
+        // The first time it is noticed, and not again each minute.
+        let (alerts, latest) = (&mut state.alerts, state.latest);
+        alerts.entry("clock".to_owned()).or_insert_with(|| organisation::went_back(now, latest));
+    }
+    state.latest = state.latest.max(now);
 }
 
 /// The files that tell of a branch's move.

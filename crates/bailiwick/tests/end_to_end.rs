@@ -8,14 +8,17 @@ mod harness;
 mod end_to_end {
     mod approvals;
     mod demo;
+    mod fail_closed;
     mod freezes;
     mod installs;
     mod intake;
+    mod notices;
     mod people;
     mod policy;
     mod programs;
     mod questions;
     mod review;
+    mod rights;
     mod run;
     mod running_gates;
     mod serve;

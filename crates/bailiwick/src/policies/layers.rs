@@ -11,6 +11,7 @@ use bailiwick_policy::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::groups::Groups;
 use super::organisation::keep;
 use super::{Refused, read, short};
 use crate::config::PolicyConfig;
@@ -112,6 +113,7 @@ impl RepositoryLayer {
         repo: &RepoName,
         home: &Path,
         proved: &Proved,
+        groups: &Groups,
     ) -> (PolicySet, Option<Refused>) {
         let name = format!("repositories/{repo}.json");
         let layer = Layer::Repository(repo.clone());
@@ -121,20 +123,35 @@ impl RepositoryLayer {
                 drop(std::fs::remove_file(home.join(&name)));
                 return (set.clone(), None);
             }
-            Ok(Some(source)) => match set.narrowed(source, proved) {
+            Ok(Some(source)) => match self.good(set, source, proved, groups) {
                 Ok(with) => {
                     if let Err(error) = self.keep(source, home, &name) {
                         tracing::warn!(%error, %repo, "a repository's last good policy could not be kept");
                     }
                     return (with, None);
                 }
-                Err(errors) => Refused::new(&layer.to_string(), CODE, &errors.errors),
+                Err(refused) => refused,
             },
             Err(refused) => refused.clone(),
         };
         let last =
             last_good(home, &name, &layer).and_then(|source| set.narrowed(&source, proved).ok());
         (last.unwrap_or_else(|| closed(set, &layer)), Some(refused))
+    }
+
+    /// The set with the layer on it, when it only narrows and asks groups that exist.
+    fn good(
+        &self,
+        set: &PolicySet,
+        source: &LayerSource,
+        proved: &Proved,
+        groups: &Groups,
+    ) -> Result<PolicySet, Refused> {
+        let with = set
+            .narrowed(source, proved)
+            .map_err(|errors| Refused::new(&source.layer.to_string(), CODE, &errors.errors))?;
+        groups.check(&with, &source.layer)?;
+        Ok(with)
     }
 
     fn keep(&self, source: &LayerSource, home: &Path, name: &str) -> std::io::Result<()> {

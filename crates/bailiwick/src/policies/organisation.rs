@@ -6,17 +6,18 @@ use std::path::Path;
 
 use bailiwick_ledger::{Note, VerifierKey};
 use bailiwick_policy::{
-    Bundle, BundleError, MAX_BUNDLE_BYTES, PolicyError, PolicySet, Starter, resolve,
+    Bundle, BundleError, Layer, MAX_BUNDLE_BYTES, PolicyError, PolicySet, Starter, resolve,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::groups::Groups;
 use super::{Refused, read};
 use crate::config::PolicyConfig;
 
 const LAYER: &str = "organisation";
 /// How far two clocks may differ.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
+pub(super) const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
 /// The organisation's layer as it stands in force.
 #[derive(Debug)]
@@ -41,17 +42,23 @@ struct Memory {
 /// Reads the layer as it is configured, and keeps nothing of it.
 pub(super) fn read(config: &PolicyConfig) -> Result<Organisation, Refused> {
     match &config.bundle {
-        None => unsigned(config),
-        Some(path) => accept(config, None, &path.display().to_string(), &bytes_of(path)?),
+        None => unsigned(config, &Groups::any()),
+        Some(path) => {
+            accept(config, None, &path.display().to_string(), &bytes_of(path)?, &Groups::any())
+        }
     }
 }
 
 /// Reads the layer as it is configured, and remembers it as the last good one.
-pub(super) fn load(config: &PolicyConfig, home: &Path) -> Result<Organisation, Refused> {
-    let Some(path) = &config.bundle else { return unsigned(config) };
+pub(super) fn load(
+    config: &PolicyConfig,
+    home: &Path,
+    groups: &Groups,
+) -> Result<Organisation, Refused> {
+    let Some(path) = &config.bundle else { return unsigned(config, groups) };
     let shown = path.display().to_string();
     let bytes = bytes_of(path)?;
-    match accept(config, Some(home), &shown, &bytes) {
+    match accept(config, Some(home), &shown, &bytes, groups) {
         Ok(organisation) => {
             if let Err(error) = keep(home, "organisation.bundle", &bytes) {
                 let what = format!("{shown}: the last good bundle can't be kept: {error}");
@@ -67,7 +74,7 @@ pub(super) fn load(config: &PolicyConfig, home: &Path) -> Result<Organisation, R
 }
 
 /// The layer of a machine whose configuration is trust enough: files, or a starter.
-fn unsigned(config: &PolicyConfig) -> Result<Organisation, Refused> {
+fn unsigned(config: &PolicyConfig, groups: &Groups) -> Result<Organisation, Refused> {
     let invalid = |errors: &[PolicyError]| Refused::new(LAYER, "policy.bundle_invalid", errors);
     let (sources, from) = if config.files.is_empty() {
         let name = config.starter.as_deref().unwrap_or("standard");
@@ -85,6 +92,7 @@ fn unsigned(config: &PolicyConfig) -> Result<Organisation, Refused> {
         (resolved, format!("files {}", names.join(", ")))
     };
     let set = PolicySet::load(&sources).map_err(|errors| invalid(&errors.errors))?;
+    groups.check(&set, &Layer::Organisation)?;
     Ok(Organisation { set, from, alert: None })
 }
 
@@ -99,8 +107,10 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, Refused> {
     };
     let found = fs::metadata(path).map_err(unreadable)?;
     if found.len() > MAX_BUNDLE_BYTES as u64 {
-        let what =
-            format!("{shown}: the bundle has {} bytes, more than {MAX_BUNDLE_BYTES}", found.len());
+        let what = format!(
+            "{shown}:1:1: the bundle has {} bytes, more than {MAX_BUNDLE_BYTES}",
+            found.len()
+        );
         return Err(Refused::plain(LAYER, "policy.bundle_too_large", what));
     }
     fs::read(path).map_err(unreadable)
@@ -124,6 +134,7 @@ fn accept(
     home: Option<&Path>,
     shown: &str,
     bytes: &[u8],
+    groups: &Groups,
 ) -> Result<Organisation, Refused> {
     let of = |error: BundleError| Refused::new(LAYER, error.code, &error.errors);
     let stop = |code: &str, line: u32, what: &str| {
@@ -134,12 +145,8 @@ fn accept(
         .map_err(|what| stop("policy.bundle_untrusted", 1, &what))?;
     let memory = home.map(recall).unwrap_or_default();
     let now = Timestamp::now();
-    let alert = memory.seen.filter(|seen| now < *seen - CLOCKS_DIFFER).map(|seen| {
-        let what = format!(
-            "it is {now}, and it was {seen} before; times of bundles are held against the later one"
-        );
-        Refused::plain("clock", "policy.clock_went_back", what)
-    });
+    let alert =
+        memory.seen.filter(|seen| now < *seen - CLOCKS_DIFFER).map(|seen| went_back(now, seen));
     // A clock that went back makes no bundle good again.
     let latest = memory.seen.map_or(now, |seen| seen.max(now));
     let time = |line: u32, text: &str| {
@@ -164,6 +171,7 @@ fn accept(
         return Err(stop("policy.bundle_rolled_back", 3, &what));
     }
     let organisation = organisation(&bundle, alert)?;
+    groups.check(&organisation.set, &Layer::Organisation)?;
     if let Some(home) = home {
         let memory = Memory { name: bundle.name, serial: bundle.serial, seen: Some(latest) };
         remember(home, &memory).map_err(|error| {
@@ -171,6 +179,18 @@ fn accept(
         })?;
     }
     Ok(organisation)
+}
+
+/// An alert about a clock that says a time which was over already.
+pub(super) fn went_back(now: Timestamp, seen: Timestamp) -> Refused {
+    // To the minute: the same alert is told once.
+    let minute = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%MZ").to_string();
+    let what = format!(
+        "it went back: it is {}, and it was {} before; times of bundles are held against the later one",
+        minute(now),
+        minute(seen)
+    );
+    Refused::plain("clock", "policy.clock_went_back", what)
 }
 
 fn organisation(bundle: &Bundle, alert: Option<Refused>) -> Result<Organisation, Refused> {
