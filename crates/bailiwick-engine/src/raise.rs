@@ -76,7 +76,7 @@ impl Engine {
     /// The sandbox tier that a task's commands run in.
     pub(crate) fn tier_of(&self, task: TaskId) -> Result<Tier, EngineError> {
         let own = self.parts().store.people(|people| people.tier_of(task).map(str::to_owned));
-        own.map_or(Ok(self.settings().tier), |name| named(&name))
+        own.map_or_else(|| Ok(self.settings().tier), |name| named(&name))
     }
 }
 

@@ -149,9 +149,9 @@ mod tokens {
             let deed = self.clone();
             let subject = Subject {
                 role: deed.role.or(parent.role).unwrap(),
-                on_behalf_of: deed.on_behalf_of.or(parent.on_behalf_of.clone()).unwrap(),
+                on_behalf_of: deed.on_behalf_of.or_else(|| parent.on_behalf_of.clone()).unwrap(),
                 task: deed.task.or(parent.task),
-                subtask: deed.subtask.or(parent.subtask.clone()),
+                subtask: deed.subtask.or_else(|| parent.subtask.clone()),
                 session: deed.session.or(parent.session),
             };
             let repo = deed.repo.unwrap_or_else(|| "shop".to_owned());

@@ -268,7 +268,7 @@ impl Prover {
                 return None;
             }
             Ok(Ok(Err(error))) => {
-                self.trouble = Some(format!("{} failed: {}", self.name, chain(&error)))
+                self.trouble = Some(format!("{} failed: {}", self.name, chain(&error)));
             }
             Ok(Err(_)) => {
                 self.trouble = Some(format!("a question could not be put to {}", self.name));

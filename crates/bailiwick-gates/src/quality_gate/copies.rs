@@ -53,7 +53,7 @@ pub(super) fn find(input: &Input, least: usize, neighbours: &Neighbours, hits: &
         for window in lines.windows(least) {
             let key = key(window);
             if wanted.contains(&key) {
-                places.entry(key).or_insert((&pair.path, first(window)));
+                places.entry(key).or_insert_with(|| (&pair.path, first(window)));
             }
         }
     }
@@ -62,7 +62,7 @@ pub(super) fn find(input: &Input, least: usize, neighbours: &Neighbours, hits: &
             let key = key(window);
             if wanted.contains(&key) {
                 // code that stays where it was goes before another copy in the change
-                let place = places.entry(key).or_insert((path, first(window)));
+                let place = places.entry(key).or_insert_with(|| (path, first(window)));
                 if files.iter().any(|(pair, _)| pair.path == place.0) {
                     *place = (path, first(window));
                 }

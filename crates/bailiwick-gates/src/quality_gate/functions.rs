@@ -51,7 +51,7 @@ pub(super) fn find(
             if known.is_none() && touched && item.tokens >= thresholds.rewritten_tokens {
                 fresh.push((pair, item));
             } else {
-                here.entry(item.shape).or_insert((pair.path.clone(), item.name));
+                here.entry(item.shape).or_insert_with(|| (pair.path.clone(), item.name));
             }
         }
     }
@@ -75,7 +75,7 @@ fn rewritten(
             return;
         }
         for item in functions(path, Some(text.as_bytes())) {
-            here.entry(item.shape).or_insert((path.clone(), item.name));
+            here.entry(item.shape).or_insert_with(|| (path.clone(), item.name));
         }
     }
     for (pair, item) in fresh {

@@ -80,7 +80,7 @@ impl TokenAuthority {
     /// It does not end in time.
     pub fn grant(&self, bounds: &Bounds, now: Timestamp) -> Result<SessionToken, TokenError> {
         let last = now.as_second().saturating_add(MAX_TOKEN_SECONDS);
-        if !bounds.until.is_some_and(|until| until.as_second() <= last) {
+        if bounds.until.is_none_or(|until| until.as_second() > last) {
             return Err(malformed(&format!("it does not end within {MAX_TOKEN_SECONDS} seconds")));
         }
         let mut token = Biscuit::builder().root_key_id(self.key_id);

@@ -304,7 +304,7 @@ fn break_it(stand: &mut Stand, fault: &str, bench: &Workbench) {
             stand.hold(block("check if estimate($e), $e + 9223372036854775807 + 1 > 0;"));
         }
         "a person without the right" => {
-            with(stand, |warden| warden.with_rights(Arc::new(Forge(Some(RepoRight::Nothing)))))
+            with(stand, |warden| warden.with_rights(Arc::new(Forge(Some(RepoRight::Nothing)))));
         }
         "a forge without an answer" => {
             with(stand, |warden| warden.with_rights(Arc::new(Forge(None))));
@@ -459,10 +459,13 @@ fn a_bad_bundle_is_refused_with_its_place_and_the_good_one_stays() {
         assert_eq!(found["digest"], good["digest"], "{}", row.bad);
         assert!(!found["text"].as_str().unwrap().contains("too-wide"), "{}", row.bad);
         let fault = found["alerts"][0]["faults"][0].as_str().unwrap();
-        let place = fault.rsplit_once("/acme.bundle").map_or(fault.to_owned(), |(before, rest)| {
-            assert!(before.starts_with('/'), "{fault}");
-            format!("acme.bundle{rest}")
-        });
+        let place = fault.rsplit_once("/acme.bundle").map_or_else(
+            || fault.to_owned(),
+            |(before, rest)| {
+                assert!(before.starts_with('/'), "{fault}");
+                format!("acme.bundle{rest}")
+            },
+        );
         assert!(place.starts_with(&row.place), "{}: {fault}", row.bad);
         *refused.entry(row.code).or_default() += 1;
         // The good one again, so that the next is refused by itself.

@@ -45,8 +45,7 @@ fn script(seeded: &Seeded, change: &Change) -> String {
 }
 
 fn number(asked: &Conversation) -> usize {
-    let at = asked.opening.find("Seeded change ").unwrap();
-    let digits = asked.opening[at..].trim_start_matches("Seeded change ");
+    let (_, digits) = asked.opening.split_once("Seeded change ").unwrap();
     digits.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
 }
 
