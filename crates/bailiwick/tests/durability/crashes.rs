@@ -82,7 +82,10 @@ fn run_with_git(case: &Case, point: Option<&Point>) -> Output {
     let real = real_git();
     let (log, real) = (case.path("git.log"), real.display());
     let script = format!(
-        "#!/bin/sh\necho \"$*\" >> {log}\nn=0\nwhile read -r line; do n=$((n + 1)); done < {log}\n\
+        // Several gits at a time each get a number of their own: a file that is there already is
+        // not made again.
+        "#!/bin/sh\necho \"$*\" >> {log}\nset -C\nn=1\n\
+         until {{ true > {log}.$n; }} 2> /dev/null; do n=$((n + 1)); done\nset +C\n\
          [ $n = {before} ] && kill -9 $PPID && exit 1\n\
          [ $n = {after} ] && {real} \"$@\" && kill -9 $PPID && exit 1\n\
          exec {real} \"$@\"\n",
