@@ -33,7 +33,7 @@ impl Failures {
         // its reasons are set in below it.
         let marked = text.trim_start().starts_with("RED");
         self.below = marked || self.below && text.starts_with("       ");
-        if (self.within || self.below) && !text.is_empty() {
+        if (self.within || self.below) && !text.is_empty() && !is_frame(text) {
             self.lines.push(text.chars().take(MOST_OF_A_LINE).collect());
         }
     }
@@ -43,6 +43,13 @@ impl Failures {
         let from = self.lines.len().saturating_sub(MOST_LINES);
         self.lines.get(from..).unwrap_or_default()
     }
+}
+
+/// A line of a stack trace: it tells less than what was said before it.
+fn is_frame(text: &str) -> bool {
+    let text = text.trim_start();
+    let number = text.split_once(": ").is_some_and(|(before, _)| before.parse::<u32>().is_ok());
+    number || text.starts_with("at ") || text == "stack backtrace:"
 }
 
 /// Runs a command, passes on what it prints, and tells what failed.
@@ -83,7 +90,7 @@ mod tests {
 
     #[test]
     fn what_failed_is_kept_and_nothing_else() {
-        let run = "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\nleft: 1\n\nfailures:\n    b\n\ntest result: FAILED. 1 passed\n     Running tests/escape\n  RED  [mounts, T3] a remount\n       said \"ok\"\n  20 held\n       not this\n";
+        let run = "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\nleft: 1\nstack backtrace:\n   0: core::panicking\n             at ./src/b.rs:1:2\n\nfailures:\n    b\n\ntest result: FAILED. 1 passed\n     Running tests/escape\n  RED  [mounts, T3] a remount\n       said \"ok\"\n  20 held\n       not this\n";
         let mut failures = Failures::default();
         run.lines().for_each(|line| failures.line(line));
         assert_eq!(

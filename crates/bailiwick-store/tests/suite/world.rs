@@ -1,6 +1,7 @@
 //! What the tests stand on: a store in a folder of its own, and events to put into it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bailiwick_ledger::{LedgerDir, LogKey, Report, TreeHead, Trust, verify::verify};
 use bailiwick_model::action::{Action, ModelCall, ToolCall};
@@ -46,7 +47,15 @@ impl World {
         Store::open(self.config())
     }
 
+    /// Opens it. A program that another test starts at the same moment holds a copy of the lock
+    /// until it runs, so that what was just closed may seem open for a little longer.
     pub(crate) fn open(&self) -> Store {
+        for _ in 0..200 {
+            match self.try_open() {
+                Err(StoreError::InUse { .. }) => std::thread::sleep(Duration::from_millis(10)),
+                opened => return opened.unwrap(),
+            }
+        }
         self.try_open().unwrap()
     }
 
