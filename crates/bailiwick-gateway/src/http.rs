@@ -6,9 +6,10 @@ mod relay;
 use std::time::Duration;
 
 use bailiwick_model::chat::{ChatReply, ChatRequest};
+use bytes::Bytes;
 use jiff::Timestamp;
-use reqwest::Response;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Response, Url};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -67,12 +68,16 @@ impl HttpProvider {
         let attempts = self.attempts(request, &headers, &body, &mut is_sent);
         match timeout(self.config.call_timeout(), attempts).await {
             Ok(result) => result,
-            Err(_) => Err(ModelError::Timeout {
-                provider: self.name(),
-                phase: Phase::Call,
-                limit_ms: self.config.call_timeout_ms,
-                possibly_billed: is_sent,
-            }),
+            Err(_) => Err(self.too_long(is_sent)),
+        }
+    }
+
+    fn too_long(&self, possibly_billed: bool) -> ModelError {
+        ModelError::Timeout {
+            provider: self.name(),
+            phase: Phase::Call,
+            limit_ms: self.config.call_timeout_ms,
+            possibly_billed,
         }
     }
 
@@ -125,28 +130,32 @@ impl HttpProvider {
         body: &[u8],
         is_sent: &mut bool,
     ) -> Result<ChatReply, ModelError> {
+        let mut attempts = 0_u32;
+        loop {
+            *is_sent = true;
+            attempts = attempts.saturating_add(1);
+            let failure = match self.attempt(request, headers, body, attempts).await {
+                Ok(reply) => return Ok(reply),
+                Err(failure) => failure,
+            };
+            let pause = self.pause_after(failure, attempts)?;
+            *is_sent = false;
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// How long to wait before the next attempt, or why there is none.
+    fn pause_after(&self, failure: Failure, attempts: u32) -> Result<Duration, ModelError> {
+        let (error, asked) = match failure {
+            Failure::Final(error) => return Err(error),
+            Failure::Passing { error, asked_pause } => (error, asked_pause),
+        };
         let policy = RetryPolicy {
             max_retries: self.config.max_retries,
             first_pause: Duration::from_millis(self.config.retry_pause_ms),
             max_pause: Duration::from_millis(self.config.max_retry_pause_ms),
         };
-        let mut retry = 0_u32;
-        loop {
-            *is_sent = true;
-            let attempts = retry.saturating_add(1);
-            let failure = match self.attempt(request, headers, body, attempts).await {
-                Ok(reply) => return Ok(reply),
-                Err(failure) => failure,
-            };
-            let (error, asked) = match failure {
-                Failure::Final(error) => return Err(error),
-                Failure::Passing { error, asked_pause } => (error, asked_pause),
-            };
-            let Some(pause) = policy.pause(retry, asked, jitter()) else { return Err(error) };
-            *is_sent = false;
-            tokio::time::sleep(pause).await;
-            retry = attempts;
-        }
+        policy.pause(attempts.saturating_sub(1), asked, jitter()).ok_or(error)
     }
 
     async fn attempt(
@@ -156,12 +165,20 @@ impl HttpProvider {
         body: &[u8],
         attempts: u32,
     ) -> Result<ChatReply, Failure> {
-        let sending = self
-            .client
-            .post(self.endpoint.calls.clone())
-            .headers(headers.clone())
-            .body(body.to_vec())
-            .send();
+        let body = Bytes::copy_from_slice(body);
+        let response = self.send(self.endpoint.calls.clone(), headers, body, attempts).await?;
+        self.read_success(response, request).await.map_err(Failure::Final)
+    }
+
+    /// Sends one attempt; an answer that is no success is a failure.
+    async fn send(
+        &self,
+        url: Url,
+        headers: &HeaderMap,
+        body: Bytes,
+        attempts: u32,
+    ) -> Result<Response, Failure> {
+        let sending = self.client.post(url).headers(headers.clone()).body(body).send();
         // The connection has a deadline of its own.
         let deadline = self.config.connect_timeout().saturating_add(self.config.idle_timeout());
         let response = match timeout(deadline, sending).await {
@@ -170,7 +187,7 @@ impl HttpProvider {
             Err(_) => return Err(Failure::Final(self.silent())),
         };
         if response.status().is_success() {
-            self.read_success(response, request).await.map_err(Failure::Final)
+            Ok(response)
         } else {
             Err(self.read_failure(response, attempts).await)
         }

@@ -1,8 +1,6 @@
 //! Passing a call on over HTTP: the same limits and retries as any other, and the answer handed on
 //! piece by piece as it was read and understood.
 
-use std::time::Duration;
-
 use bailiwick_model::chat::ChatReply;
 use bytes::Bytes;
 use reqwest::Response;
@@ -12,11 +10,10 @@ use tokio::time::timeout;
 
 use super::{Failure, HttpProvider};
 use crate::assemble::{AssembleError, Assembler, Fallback, Progress};
-use crate::error::{ModelError, Phase};
+use crate::error::ModelError;
 use crate::inbound::Protocol;
 use crate::price::tokens_of_bytes;
 use crate::relay::{Relay, RelayHead, RelaySink, as_events, assembler};
-use crate::retry::{RetryPolicy, jitter};
 use crate::sse::SseDecoder;
 
 /// The longest id of a call that a server may give.
@@ -33,12 +30,7 @@ impl HttpProvider {
         let attempts = self.relay_attempts(relay, &headers, sink, &mut is_sent);
         match timeout(self.config.call_timeout(), attempts).await {
             Ok(result) => result,
-            Err(_) => Err(ModelError::Timeout {
-                provider: self.name(),
-                phase: Phase::Call,
-                limit_ms: self.config.call_timeout_ms,
-                possibly_billed: is_sent,
-            }),
+            Err(_) => Err(self.too_long(is_sent)),
         }
     }
 
@@ -64,27 +56,17 @@ impl HttpProvider {
         sink: &mut RelaySink,
         is_sent: &mut bool,
     ) -> Result<ChatReply, ModelError> {
-        let policy = RetryPolicy {
-            max_retries: self.config.max_retries,
-            first_pause: Duration::from_millis(self.config.retry_pause_ms),
-            max_pause: Duration::from_millis(self.config.max_retry_pause_ms),
-        };
-        let mut retry = 0_u32;
+        let mut attempts = 0_u32;
         loop {
             *is_sent = true;
-            let attempts = retry.saturating_add(1);
+            attempts = attempts.saturating_add(1);
             let failure = match self.relay_attempt(relay, headers, sink, attempts).await {
                 Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
-            let (error, asked) = match failure {
-                Failure::Final(error) => return Err(error),
-                Failure::Passing { error, asked_pause } => (error, asked_pause),
-            };
-            let Some(pause) = policy.pause(retry, asked, jitter()) else { return Err(error) };
+            let pause = self.pause_after(failure, attempts)?;
             *is_sent = false;
             tokio::time::sleep(pause).await;
-            retry = attempts;
         }
     }
 
@@ -95,21 +77,9 @@ impl HttpProvider {
         sink: &mut RelaySink,
         attempts: u32,
     ) -> Result<ChatReply, Failure> {
-        let sending = self
-            .client
-            .post(self.endpoint.of_protocol(relay.protocol))
-            .headers(headers.clone())
-            .body(Bytes::copy_from_slice(&relay.body))
-            .send();
-        let deadline = self.config.connect_timeout().saturating_add(self.config.idle_timeout());
-        let response = match timeout(deadline, sending).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(source)) => return Err(self.not_sent(source.without_url(), attempts)),
-            Err(_) => return Err(Failure::Final(self.silent())),
-        };
-        if !response.status().is_success() {
-            return Err(self.read_failure(response, attempts).await);
-        }
+        let url = self.endpoint.of_protocol(relay.protocol);
+        let body = Bytes::copy_from_slice(&relay.body);
+        let response = self.send(url, headers, body, attempts).await?;
         self.relay_success(response, relay, sink).await.map_err(Failure::Final)
     }
 

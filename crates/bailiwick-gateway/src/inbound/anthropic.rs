@@ -5,7 +5,7 @@ use bailiwick_model::chat::{
 };
 use serde_json::{Value, json};
 
-use super::reading::{leave_out, list, say, schema, text};
+use super::reading::{joined_text, leave_out, list, say, schema, text};
 use super::{Carried, ClientError, event};
 use crate::anthropic::FAMILY;
 use crate::assemble::tool_input_again;
@@ -91,21 +91,9 @@ fn neutral_block(block: &Value, carried: &mut Carried) -> Result<Block, ClientEr
 }
 
 fn result_text(content: Option<&Value>) -> Result<String, ClientError> {
-    match content {
-        None | Some(Value::Null) => Ok(String::new()),
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(Value::Array(blocks)) => {
-            let texts = blocks.iter().map(|block| match text(block, "type") {
-                Some("text") => Ok(text(block, "text").unwrap_or_default()),
-                other => Err(ClientError::not_carried(&format!(
-                    "a tool's answer with a block of type `{}`",
-                    other.unwrap_or("none")
-                ))),
-            });
-            Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
-        }
-        Some(_) => Err(ClientError::bad("a tool's answer is neither text nor a list")),
-    }
+    joined_text(content, ("a tool's answer", "a tool's answer with a block"), |block| {
+        (text(block, "type") == Some("text")).then(|| text(block, "text").unwrap_or_default())
+    })
 }
 
 fn stop_reason(stop: StopReason) -> &'static str {

@@ -37,6 +37,32 @@ pub struct Carried {
     pub usage_asked: bool,
 }
 
+/// The text of a content, which is a text itself or a list of parts. `said` gives a part's words;
+/// `whole` and `part` are what the two are called when they are something else.
+pub(super) fn joined_text(
+    content: Option<&Value>,
+    (whole, part): (&str, &str),
+    said: impl Fn(&Value) -> Option<&str>,
+) -> Result<String, ClientError> {
+    match content {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::Array(parts)) => {
+            let texts = parts.iter().map(|one| {
+                said(one).ok_or_else(|| {
+                    let kind = text(one, "type").unwrap_or("none");
+                    ClientError::not_carried(&format!("{part} of type `{kind}`"))
+                })
+            });
+            Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
+        }
+        Some(_) => Err(ClientError::bad(format!("{whole} is neither text nor a list"))),
+    }
+}
+
+/// What the content of a message, and a part of it, are called.
+pub(super) const OF_MESSAGE: (&str, &str) = ("a message's content", "a message's part");
+
 /// Reads a request.
 ///
 /// # Errors

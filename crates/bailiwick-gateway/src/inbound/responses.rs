@@ -5,7 +5,7 @@ use bailiwick_model::chat::{
 };
 use serde_json::{Value, json};
 
-use super::reading::{arguments, leave_out, list, say, schema, text};
+use super::reading::{OF_MESSAGE, arguments, joined_text, leave_out, list, say, schema, text};
 use super::{Carried, ClientError, event};
 
 /// The one field of a tool that has free text as its input, on its way through another family.
@@ -129,24 +129,11 @@ fn neutral_item(
 }
 
 fn item_text(content: Option<&Value>) -> Result<String, ClientError> {
-    match content {
-        None | Some(Value::Null) => Ok(String::new()),
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(Value::Array(parts)) => {
-            let texts = parts.iter().map(|part| match text(part, "type") {
-                Some("input_text" | "output_text" | "text") => {
-                    Ok(text(part, "text").unwrap_or_default())
-                }
-                Some("refusal") => Ok(text(part, "refusal").unwrap_or_default()),
-                other => Err(ClientError::not_carried(&format!(
-                    "a message's part of type `{}`",
-                    other.unwrap_or("none")
-                ))),
-            });
-            Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
-        }
-        Some(_) => Err(ClientError::bad("a message's content is neither text nor a list")),
-    }
+    joined_text(content, OF_MESSAGE, |part| match text(part, "type") {
+        Some("input_text" | "output_text" | "text") => Some(text(part, "text").unwrap_or_default()),
+        Some("refusal") => Some(text(part, "refusal").unwrap_or_default()),
+        _ => None,
+    })
 }
 
 fn usage(usage: &Usage) -> Value {
