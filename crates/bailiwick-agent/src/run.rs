@@ -160,13 +160,7 @@ pub async fn run(
         return Ok(end);
     }
     let run = Run { deps, session, spent: AtomicU64::new(0) };
-    let start = match progress.start {
-        Some(start) => {
-            run.restore(&start, &progress.steps).await?;
-            start
-        }
-        None => run.start().await?,
-    };
+    let start = run.begin(progress.start, &progress.steps).await?;
     if !progress.agent_started
         && let Some(end) = run.start_agent(&start).await?
     {
@@ -183,7 +177,19 @@ pub(crate) struct Run<'a> {
 }
 
 impl Run<'_> {
-    pub(crate) async fn start(&self) -> Result<Start, RunError> {
+    /// Where the run begins: from its recorded start with the workspace of the last of `steps`, or
+    /// anew.
+    pub(crate) async fn begin(
+        &self,
+        recorded: Option<Start>,
+        steps: &[TakenStep],
+    ) -> Result<Start, RunError> {
+        let Some(start) = recorded else { return self.start().await };
+        self.restore(&start, steps).await?;
+        Ok(start)
+    }
+
+    async fn start(&self) -> Result<Start, RunError> {
         let session = self.session;
         let tree = match (&session.start_tree, &session.snapshots) {
             (Some(tree), _) => Some(tree.clone()),
@@ -210,7 +216,7 @@ impl Run<'_> {
         Ok(Start { opening, tree, taint })
     }
 
-    pub(crate) async fn restore(&self, start: &Start, steps: &[TakenStep]) -> Result<(), RunError> {
+    async fn restore(&self, start: &Start, steps: &[TakenStep]) -> Result<(), RunError> {
         let tree = steps.last().map_or(&start.tree, |step| &step.tree);
         if let (Some(tree), Some(snapshots)) = (tree, &self.session.snapshots) {
             snapshots.restore(tree).await?;

@@ -8,7 +8,7 @@ use bailiwick_model::action::{
 use bailiwick_model::chat::{Block, ChatReply, InvalidInput, canonical_json};
 use bailiwick_model::event::ToolResult;
 use bailiwick_model::id::{ActionId, ApprovalId, Oid};
-use bailiwick_model::outcome::EffectError;
+use bailiwick_model::outcome::{EffectError, NoEffect};
 use bailiwick_model::payload::Payload;
 use bailiwick_model::subject::{Context, Subject, Taint, TaintOrigin};
 use bailiwick_sandbox::Sandbox;
@@ -331,19 +331,5 @@ impl<'a> Turn<'a> {
         }
         let text = telling::capped(text, self.session.limits.max_tool_result_bytes);
         Told { text, is_error, action }
-    }
-}
-
-/// The error of an action that has no effect outside the platform: there is none.
-#[derive(Debug, thiserror::Error)]
-enum NoEffect {}
-
-impl EffectError for NoEffect {
-    fn code(&self) -> String {
-        match *self {}
-    }
-
-    fn hint(&self) -> Option<String> {
-        match *self {}
     }
 }

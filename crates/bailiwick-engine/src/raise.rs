@@ -3,7 +3,7 @@
 use bailiwick_model::action::{BudgetRaise, TaskRaise, TierChange};
 use bailiwick_model::event::TaskEnd;
 use bailiwick_model::id::{Person, TaskId};
-use bailiwick_model::outcome::EffectError;
+use bailiwick_model::outcome::NoEffect;
 use bailiwick_model::task::MicroUsd;
 use bailiwick_sandbox::Tier;
 
@@ -89,18 +89,4 @@ fn named(name: &str) -> Result<Tier, EngineError> {
             hint: format!("the tiers are {}", names.join(", ")),
         }
     })
-}
-
-/// The error of an action that is its decision and nothing more: there is none.
-#[derive(Debug, thiserror::Error)]
-enum NoEffect {}
-
-impl EffectError for NoEffect {
-    fn code(&self) -> String {
-        match *self {}
-    }
-
-    fn hint(&self) -> Option<String> {
-        match *self {}
-    }
 }

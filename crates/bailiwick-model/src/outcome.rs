@@ -188,3 +188,18 @@ pub trait EffectError: std::error::Error + Send + Sync + 'static {
         false
     }
 }
+
+/// The error of an action that has no effect of its own, or is its decision and nothing more: there
+/// is none.
+#[derive(Debug, thiserror::Error)]
+pub enum NoEffect {}
+
+impl EffectError for NoEffect {
+    fn code(&self) -> String {
+        match *self {}
+    }
+
+    fn hint(&self) -> Option<String> {
+        match *self {}
+    }
+}

@@ -76,14 +76,8 @@ pub(super) async fn run(
         return Ok(end);
     }
     let run = Run { deps, session, spent: AtomicU64::new(0) };
-    let start = match progress.start {
-        // What the program had in its memory is gone: it begins anew, with a clean workspace.
-        Some(start) => {
-            run.restore(&start, &[]).await?;
-            start
-        }
-        None => run.start().await?,
-    };
+    // What the program had in its memory is gone: it begins anew, with a clean workspace.
+    let start = run.begin(progress.start, &[]).await?;
     let Some(sandbox) = &session.sandbox else {
         let hint = "give the role a workspace, or use the built-in agent";
         let end = stopped("agent.no_sandbox", "an agent's program needs a sandbox", hint);
