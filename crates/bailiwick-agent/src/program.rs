@@ -100,8 +100,18 @@ pub trait Adapter: Send + Sync {
     /// The protocol that it speaks.
     fn protocol(&self) -> Protocol;
 
+    /// The npm package that it comes in.
+    fn package(&self) -> &'static str;
+
     /// How it is installed.
-    fn install_hint(&self) -> String;
+    fn install_hint(&self) -> String {
+        format!(
+            "npm install --prefix DIR {}@{}, then `[[agent]]` with `kind = \"{}\"` and `path = \"DIR\"`",
+            self.package(),
+            self.tested_version(),
+            self.kind()
+        )
+    }
 
     /// Looks for it below a directory that an operator named.
     ///

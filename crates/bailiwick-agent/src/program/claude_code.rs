@@ -66,10 +66,8 @@ impl Adapter for ClaudeCode {
         Protocol::Anthropic
     }
 
-    fn install_hint(&self) -> String {
-        format!(
-            "npm install --prefix DIR {PACKAGE}@{TESTED}, then `[[agent]]` with `kind = \"{KIND}\"` and `path = \"DIR\"`"
-        )
+    fn package(&self) -> &'static str {
+        PACKAGE
     }
 
     fn locate(&self, directory: &Path) -> Result<Located, ProgramError> {
