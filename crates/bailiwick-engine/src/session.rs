@@ -147,15 +147,13 @@ impl Engine {
             };
             token = token.narrow(&part).map_err(failed)?;
         }
-        let until = now.as_second().saturating_add(TOKEN_SECONDS);
         let own = Bounds {
             session: Some(id),
             role: Some(role),
             kinds: Some(kinds_of(role)),
             // What is part of no subtask has nothing to write.
             scope: subtask.is_none().then(Vec::new),
-            until: Some(Timestamp::from_second(until).unwrap_or(Timestamp::MAX)),
-            ..Bounds::default()
+            ..Bounds::lasting(TOKEN_SECONDS, now)
         };
         warden.tokens().hold(id, token.narrow(&own).map_err(failed)?);
         Ok(Holding { warden, id })

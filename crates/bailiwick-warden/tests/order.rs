@@ -1,14 +1,18 @@
 //! Decide, record, effect, record: the order, and what happens when a part of it fails.
 
 #[cfg(test)]
+mod doubles;
+
+#[cfg(test)]
 mod order {
     use std::collections::BTreeSet;
     use std::sync::{Arc, Mutex};
 
+    use super::doubles::{hold, session};
     use async_trait::async_trait;
     use bailiwick_model::action::{ModelCall, SecretUse, ToolCall};
     use bailiwick_model::event::Event;
-    use bailiwick_model::id::{BranchName, Person, RepoName, SessionId, TaskId};
+    use bailiwick_model::id::{BranchName, Person, RepoName, TaskId};
     use bailiwick_model::outcome::{EffectError, Outcome};
     use bailiwick_model::payload::{Digest, Payload};
     use bailiwick_model::subject::{Context, Role, Subject};
@@ -16,7 +20,7 @@ mod order {
     use bailiwick_model::verdict::Verdict;
     use bailiwick_policy::PolicySet;
     use bailiwick_warden::{
-        ActError, Bounds, BudgetBook, BudgetExceeded, Journal, JournalError, Reservation, Warden,
+        ActError, BudgetBook, BudgetExceeded, Journal, JournalError, Reservation, Warden,
     };
 
     /// What happened, in order, the effect included.
@@ -107,19 +111,6 @@ mod order {
         );
         hold(&warden);
         Stand { seen, book, purse, warden }
-    }
-
-    /// An agent does nothing without a token: here one that allows everything.
-    fn hold(warden: &Warden) {
-        let now = bailiwick_model::Timestamp::now();
-        let until = bailiwick_model::Timestamp::from_second(now.as_second() + 86_400).unwrap();
-        let bounds = Bounds { until: Some(until), ..Bounds::default() };
-        let token = warden.tokens().grant(&bounds, now).unwrap();
-        warden.tokens().hold(session(), token);
-    }
-
-    fn session() -> SessionId {
-        "01980000-0000-7000-8000-0000000000aa".parse().unwrap()
     }
 
     fn subject(role: Role) -> Subject {

@@ -2,19 +2,21 @@
 //! make possible, and nothing done when it can't be found out.
 
 #[cfg(test)]
+mod doubles;
+
+#[cfg(test)]
 mod people {
     use std::collections::BTreeSet;
     use std::sync::{Arc, Mutex};
 
+    use super::doubles::{Purse, hold, session};
     use async_trait::async_trait;
     use bailiwick_model::Timestamp;
     use bailiwick_model::action::{Action, Command, Purpose};
     use bailiwick_model::emergency::Alert;
     use bailiwick_model::event::{Event, Fact};
     use bailiwick_model::freeze::{Freeze, Frozen};
-    use bailiwick_model::id::{
-        ApprovalId, BranchName, EmergencyId, Person, RepoName, SessionId, TaskId,
-    };
+    use bailiwick_model::id::{ApprovalId, BranchName, EmergencyId, Person, RepoName};
     use bailiwick_model::outcome::EffectError;
     use bailiwick_model::path::WorkPath;
     use bailiwick_model::payload::Digest;
@@ -23,8 +25,8 @@ mod people {
     use bailiwick_model::verdict::Denial;
     use bailiwick_policy::{PolicySet, PolicySource};
     use bailiwick_warden::{
-        ActError, Bounds, BudgetBook, BudgetExceeded, Claim, Journal, JournalError, Reservation,
-        SafeguardError, Safeguards, Standing, Stopped, Warden,
+        ActError, Claim, Journal, JournalError, SafeguardError, Safeguards, Standing, Stopped,
+        Warden,
     };
 
     const POLICY: &str = r#"
@@ -53,20 +55,6 @@ when { context.text like "*never*" };
             self.events.lock().unwrap().extend(events);
             Ok(0)
         }
-    }
-
-    struct Purse;
-
-    impl BudgetBook for Purse {
-        fn left(&self, _task: TaskId) -> MicroUsd {
-            MicroUsd(100)
-        }
-
-        fn reserve(&self, task: TaskId, amount: MicroUsd) -> Result<Reservation, BudgetExceeded> {
-            Ok(Reservation { task, amount })
-        }
-
-        fn settle(&self, _reservation: Reservation, _cost: MicroUsd) {}
     }
 
     /// What people said, made up. Each part can be made to fail.
@@ -183,24 +171,11 @@ when { context.text like "*never*" };
         let warden = Warden::new(
             Arc::new(PolicySet::load(&[source]).unwrap()),
             Arc::clone(&book) as Arc<dyn Journal>,
-            Arc::new(Purse),
+            Arc::new(Purse(100)),
         );
         let warden = warden.with_safeguards(Arc::clone(&said) as Arc<dyn Safeguards>);
         hold(&warden);
         Stand { said, book, warden }
-    }
-
-    /// An agent does nothing without a token: here one that allows everything.
-    fn hold(warden: &Warden) {
-        let now = bailiwick_model::Timestamp::now();
-        let until = bailiwick_model::Timestamp::from_second(now.as_second() + 86_400).unwrap();
-        let bounds = Bounds { until: Some(until), ..Bounds::default() };
-        let token = warden.tokens().grant(&bounds, now).unwrap();
-        warden.tokens().hold(session(), token);
-    }
-
-    fn session() -> SessionId {
-        "01980000-0000-7000-8000-0000000000aa".parse().unwrap()
     }
 
     fn approval() -> ApprovalId {

@@ -2,25 +2,28 @@
 //! no, and beside it something of the same kind that is no question.
 
 #[cfg(test)]
+mod doubles;
+
+#[cfg(test)]
 mod questions {
     use std::collections::BTreeSet;
     use std::sync::{Arc, Mutex};
 
-    use async_trait::async_trait;
+    use super::doubles::{Book, Purse, hold, session};
+
     use bailiwick_model::Timestamp;
     use bailiwick_model::action::{Act, Action};
     use bailiwick_model::emergency::Alert;
     use bailiwick_model::event::Event;
-    use bailiwick_model::id::{ApprovalId, EmergencyId, Person, RepoName, TaskId};
-    use bailiwick_model::outcome::EffectError;
+    use bailiwick_model::id::{ApprovalId, EmergencyId, Person, RepoName};
+    use bailiwick_model::outcome::NoEffect;
     use bailiwick_model::payload::Digest;
     use bailiwick_model::subject::{Context, Role, SessionFacts, Subject};
-    use bailiwick_model::task::MicroUsd;
+
     use bailiwick_model::verdict::Denial;
     use bailiwick_policy::{PolicySet, parse_action, usual_context};
     use bailiwick_warden::{
-        ActError, Bounds, BudgetBook, BudgetExceeded, Claim, Journal, JournalError, Reservation,
-        SafeguardError, Safeguards, Standing, Stopped, Warden,
+        ActError, Claim, Journal, SafeguardError, Safeguards, Standing, Stopped, Warden,
     };
     use serde_json::json;
 
@@ -77,31 +80,6 @@ mod questions {
         ),
     ];
 
-    #[derive(Default)]
-    struct Book(Mutex<Vec<Event>>);
-
-    #[async_trait]
-    impl Journal for Book {
-        async fn append(&self, events: Vec<Event>) -> Result<u64, JournalError> {
-            self.0.lock().unwrap().extend(events);
-            Ok(0)
-        }
-    }
-
-    struct Purse;
-
-    impl BudgetBook for Purse {
-        fn left(&self, _task: TaskId) -> MicroUsd {
-            MicroUsd(100)
-        }
-
-        fn reserve(&self, task: TaskId, amount: MicroUsd) -> Result<Reservation, BudgetExceeded> {
-            Ok(Reservation { task, amount })
-        }
-
-        fn settle(&self, _reservation: Reservation, _cost: MicroUsd) {}
-    }
-
     /// What came of the question.
     struct Said(Standing);
 
@@ -153,19 +131,6 @@ mod questions {
         }
     }
 
-    #[derive(Debug, thiserror::Error)]
-    enum Never {}
-
-    impl EffectError for Never {
-        fn code(&self) -> String {
-            match *self {}
-        }
-
-        fn hint(&self) -> Option<String> {
-            match *self {}
-        }
-    }
-
     async fn perform<A: Act>(
         warden: &Warden,
         subject: &Subject,
@@ -176,11 +141,11 @@ mod questions {
         let result = warden
             .perform(subject, context, action, |_permit| async {
                 *done.lock().unwrap() = true;
-                Ok::<(), Never>(())
+                Ok::<(), NoEffect>(())
             })
             .await;
         let done = *done.lock().unwrap();
-        (result.map_or_else(|error: ActError<Never>| error.code(), |()| "done".to_owned()), done)
+        (result.map_or_else(|error: ActError<NoEffect>| error.code(), |()| "done".to_owned()), done)
     }
 
     /// Tries it once; says how it ended, and whether the effect took place.
@@ -189,7 +154,7 @@ mod questions {
         let warden = Warden::new(
             Arc::new(PolicySet::standard().unwrap()),
             Arc::clone(&book) as Arc<dyn Journal>,
-            Arc::new(Purse),
+            Arc::new(Purse(100)),
         )
         .with_safeguards(Arc::new(Said(standing)));
         let subject = Subject {
@@ -197,14 +162,9 @@ mod questions {
             on_behalf_of: Person::parse("ana").unwrap(),
             task: Some("01890000-0000-7000-8000-000000000001".parse().unwrap()),
             subtask: None,
-            session: Some("01980000-0000-7000-8000-0000000000aa".parse().unwrap()),
+            session: Some(session()),
         };
-        // An agent does nothing without a token: here one that allows everything.
-        let now = Timestamp::now();
-        let until = Timestamp::from_second(now.as_second() + 86_400).unwrap();
-        let bounds = Bounds { until: Some(until), ..Bounds::default() };
-        let token = warden.tokens().grant(&bounds, now).unwrap();
-        warden.tokens().hold(subject.session.unwrap(), token);
+        hold(&warden);
         let context = json!({"scope": ["**"]});
         let mut context = usual_context("shop", context.as_object().unwrap()).unwrap();
         context.approvals = BTreeSet::new();

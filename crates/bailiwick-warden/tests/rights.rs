@@ -1,50 +1,26 @@
 //! What is done for somebody is what policy allows and what they may do on the forge, never more.
 
 #[cfg(test)]
+mod doubles;
+
+#[cfg(test)]
 mod rights {
     use std::collections::BTreeMap;
     use std::sync::Arc;
     use std::sync::Mutex;
 
+    use super::doubles::{Book, Purse};
     use async_trait::async_trait;
     use bailiwick_model::action::{Act, Action};
     use bailiwick_model::event::Event;
-    use bailiwick_model::id::{Person, RepoName, TaskId};
+    use bailiwick_model::id::{Person, RepoName};
     use bailiwick_model::identity::RepoRight;
-    use bailiwick_model::outcome::EffectError;
+    use bailiwick_model::outcome::NoEffect;
     use bailiwick_model::subject::{Role, Subject};
-    use bailiwick_model::task::MicroUsd;
+
     use bailiwick_model::verdict::Verdict;
     use bailiwick_policy::{ACTION_KINDS, PolicySet, PolicySource, parse_action, usual_context};
-    use bailiwick_warden::{
-        ActError, BudgetBook, BudgetExceeded, ForgeRights, Journal, JournalError, RIGHTS_CODES,
-        Reservation, RightsError, Warden,
-    };
-
-    #[derive(Default)]
-    struct Book(Mutex<Vec<Event>>);
-
-    #[async_trait]
-    impl Journal for Book {
-        async fn append(&self, events: Vec<Event>) -> Result<u64, JournalError> {
-            self.0.lock().unwrap().extend(events);
-            Ok(0)
-        }
-    }
-
-    struct Nothing;
-
-    impl BudgetBook for Nothing {
-        fn left(&self, _task: TaskId) -> MicroUsd {
-            MicroUsd(0)
-        }
-
-        fn reserve(&self, task: TaskId, amount: MicroUsd) -> Result<Reservation, BudgetExceeded> {
-            Ok(Reservation { task, amount })
-        }
-
-        fn settle(&self, _reservation: Reservation, _cost: MicroUsd) {}
-    }
+    use bailiwick_warden::{ActError, ForgeRights, Journal, RIGHTS_CODES, RightsError, Warden};
 
     /// A forge; of what it has no entry for it gives no answer.
     struct Forge(BTreeMap<&'static str, RepoRight>);
@@ -62,20 +38,6 @@ mod rights {
         }
     }
 
-    #[derive(Debug, thiserror::Error)]
-    #[error("never")]
-    struct Never;
-
-    impl EffectError for Never {
-        fn code(&self) -> String {
-            "test.never".to_owned()
-        }
-
-        fn hint(&self) -> Option<String> {
-            None
-        }
-    }
-
     const ALL: &str = "@id(\"all\") @reason(\"a test\") permit(principal, action, resource);";
     const NONE: &str =
         "@id(\"none\") @reason(\"a test\") @hint(\"h\") forbid(principal, action, resource);";
@@ -86,7 +48,7 @@ mod rights {
         let result = warden
             .perform(subject, &context, act, |_permit| async {
                 *done.lock().unwrap() = true;
-                Ok::<(), Never>(())
+                Ok::<(), NoEffect>(())
             })
             .await;
         let code = result.as_ref().map_or_else(ActError::code, |()| "done".to_owned());
@@ -99,7 +61,7 @@ mod rights {
         let policy = PolicySet::load(&[PolicySource::new("p.cedar", policy)]).unwrap();
         let book = Arc::new(Book::default());
         let journal = Arc::clone(&book) as Arc<dyn Journal>;
-        let warden = Warden::new(Arc::new(policy), journal, Arc::new(Nothing))
+        let warden = Warden::new(Arc::new(policy), journal, Arc::new(Purse(0)))
             .with_rights(Arc::new(Forge(forge.iter().copied().collect())));
         // The publisher acts for ada: what it does is bounded by what she may do.
         let subject = Subject {

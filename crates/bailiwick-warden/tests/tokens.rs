@@ -2,66 +2,31 @@
 //! no token, or no longer one, allows nothing.
 
 #[cfg(test)]
+mod doubles;
+
+#[cfg(test)]
 mod tokens {
     use std::collections::BTreeSet;
     use std::sync::Mutex;
     use std::sync::{Arc, LazyLock};
 
-    use async_trait::async_trait;
+    use super::doubles::{Book, Purse};
+
     use bailiwick_model::Timestamp;
     use bailiwick_model::action::{Act, Action};
     use bailiwick_model::event::{Event, Fact};
     use bailiwick_model::id::{Person, RepoName, SessionId, SubtaskKey, TaskId};
-    use bailiwick_model::outcome::EffectError;
+    use bailiwick_model::outcome::NoEffect;
     use bailiwick_model::subject::{Context, Role, Subject};
     use bailiwick_model::task::MicroUsd;
     use bailiwick_policy::{PolicySet, PolicySource, parse_action, usual_context};
     use bailiwick_warden::{
-        ActError, Bounds, BudgetBook, BudgetExceeded, Journal, JournalError, MAX_TOKEN_BYTES,
-        Reservation, SessionToken, TOKEN_CODES, TokenError, Use, Warden, kinds_of,
+        ActError, Bounds, Journal, MAX_TOKEN_BYTES, SessionToken, TOKEN_CODES, TokenError, Use,
+        Warden, kinds_of,
     };
     use biscuit_auth::builder::Algorithm;
     use biscuit_auth::{BlockBuilder, KeyPair, UnverifiedBiscuit};
     use serde::Deserialize;
-
-    #[derive(Default)]
-    struct Book(Mutex<Vec<Event>>);
-
-    #[async_trait]
-    impl Journal for Book {
-        async fn append(&self, events: Vec<Event>) -> Result<u64, JournalError> {
-            self.0.lock().unwrap().extend(events);
-            Ok(0)
-        }
-    }
-
-    struct Rich;
-
-    impl BudgetBook for Rich {
-        fn left(&self, _task: TaskId) -> MicroUsd {
-            MicroUsd(u64::MAX)
-        }
-
-        fn reserve(&self, task: TaskId, amount: MicroUsd) -> Result<Reservation, BudgetExceeded> {
-            Ok(Reservation { task, amount })
-        }
-
-        fn settle(&self, _reservation: Reservation, _cost: MicroUsd) {}
-    }
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("never")]
-    struct Never;
-
-    impl EffectError for Never {
-        fn code(&self) -> String {
-            "test.never".to_owned()
-        }
-
-        fn hint(&self) -> Option<String> {
-            None
-        }
-    }
 
     #[derive(Debug, Clone, Default, Deserialize)]
     #[serde(deny_unknown_fields, default)]
@@ -178,7 +143,7 @@ mod tokens {
             let warden = Warden::new(
                 Arc::new(policy),
                 Arc::clone(&book) as Arc<dyn Journal>,
-                Arc::new(Rich),
+                Arc::new(Purse(u64::MAX)),
             );
             Self { book, warden }
         }
@@ -229,7 +194,7 @@ mod tokens {
                 .warden
                 .perform(&asked.subject, &asked.context, act, |_permit| async {
                     *done.lock().unwrap() = true;
-                    Ok::<(), Never>(())
+                    Ok::<(), NoEffect>(())
                 })
                 .await;
             let done = *done.lock().unwrap();

@@ -98,8 +98,7 @@ async fn actions() -> Result<()> {
         Arc::new(store.clone()),
     ));
     let now = bailiwick_model::Timestamp::now();
-    let until = bailiwick_model::Timestamp::from_second(now.as_second() + 86_400)?;
-    let bounds = Bounds { until: Some(until), ..Bounds::default() };
+    let bounds = Bounds::lasting(86_400, now);
     warden.tokens().hold(SESSION.parse()?, warden.tokens().grant(&bounds, now)?);
     let mut alone = Vec::with_capacity(ALONE);
     for _ in 0..ALONE {

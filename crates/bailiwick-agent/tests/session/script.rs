@@ -234,8 +234,7 @@ impl Stage {
     ) -> Result<SessionEnd, RunError> {
         let warden = Warden::new(policy, self.journal.clone(), self.purse.clone());
         let now = bailiwick_model::Timestamp::now();
-        let until = bailiwick_model::Timestamp::from_second(now.as_second() + 86_400).unwrap();
-        let bounds = Bounds { until: Some(until), ..Bounds::default() };
+        let bounds = Bounds::lasting(86_400, now);
         let token = warden.tokens().grant(&bounds, now).unwrap();
         warden.tokens().hold(self.session.id, token);
         let deps = Deps { warden: Arc::new(warden), gateway: self.model.clone() };

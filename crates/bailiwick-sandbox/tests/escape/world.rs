@@ -181,8 +181,7 @@ pub(crate) fn warden() -> Warden {
 /// An agent does nothing without a token: here one that allows everything.
 fn hold(warden: &Warden) {
     let now = bailiwick_model::Timestamp::now();
-    let until = bailiwick_model::Timestamp::from_second(now.as_second() + 86_400).unwrap();
-    let bounds = Bounds { until: Some(until), ..Bounds::default() };
+    let bounds = Bounds::lasting(86_400, now);
     let token = warden.tokens().grant(&bounds, now).unwrap();
     warden.tokens().hold(session(), token);
 }

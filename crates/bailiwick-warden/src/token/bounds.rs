@@ -37,6 +37,15 @@ pub struct Bounds {
     pub until: Option<Timestamp>,
 }
 
+impl Bounds {
+    /// Nothing but an end, so many seconds from now.
+    pub fn lasting(seconds: i64, now: Timestamp) -> Self {
+        let end = now.as_second().saturating_add(seconds);
+        let until = Timestamp::from_second(end).unwrap_or(Timestamp::MAX);
+        Self { until: Some(until), ..Self::default() }
+    }
+}
+
 /// What no agent ever does, whatever its role.
 const NEVER: [&str; 6] = [
     "repo_read",

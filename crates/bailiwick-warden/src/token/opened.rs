@@ -12,6 +12,7 @@ use bailiwick_model::task::MicroUsd;
 use biscuit_auth::builder::{self, AuthorizerBuilder, Fact, Term, int};
 use biscuit_auth::error::{FailedCheck, Format, Logic, Token};
 use biscuit_auth::{AuthorizerLimits, Biscuit, BlockBuilder, PublicKey, UnverifiedBiscuit};
+use globset::GlobSet;
 
 use super::bounds::{ESTIMATE, MATCHES, TIME, WRITES_NOTHING, read, text};
 use super::{SessionToken, TokenError, malformed};
@@ -42,8 +43,9 @@ pub struct Use<'a> {
 /// A token that this platform signed and that only narrows from block to block.
 pub(super) struct Opened {
     biscuit: Biscuit,
-    /// The globs that its checks speak of.
-    globs: BTreeSet<String>,
+    /// The globs that its checks speak of, as they are written and compiled; one that is no glob
+    /// matches nothing.
+    globs: Vec<(String, GlobSet)>,
     /// What each of its blocks is revoked by.
     pub(super) ids: Vec<Vec<u8>>,
 }
@@ -83,6 +85,13 @@ impl Opened {
         for block in 0..biscuit.block_count() {
             only_narrows(&biscuit, block, &mut globs)?;
         }
+        let globs = globs
+            .into_iter()
+            .filter_map(|glob| {
+                let set = compile_scope(std::slice::from_ref(&glob)).ok()?;
+                Some((glob, set))
+            })
+            .collect();
         let ids = biscuit.revocation_identifiers();
         Ok(Self { biscuit, globs, ids })
     }
@@ -122,12 +131,9 @@ impl Opened {
             facts.push(says(WRITES_NOTHING, ""));
             return facts;
         };
-        for glob in &self.globs {
-            let set = compile_scope(std::slice::from_ref(glob));
-            if set.is_ok_and(|set| set.is_match(write.path.as_str())) {
-                facts.push(says(MATCHES, glob));
-            }
-        }
+        let path = write.path.as_str();
+        let matching = self.globs.iter().filter(|(_, set)| set.is_match(path));
+        facts.extend(matching.map(|(glob, _)| says(MATCHES, glob)));
         facts
     }
 }

@@ -12,7 +12,7 @@ use bailiwick_model::action::{Act, Action};
 use bailiwick_model::event::Event;
 use bailiwick_model::id::{Person, RepoName, SessionId, TaskId};
 use bailiwick_model::identity::RepoRight;
-use bailiwick_model::outcome::EffectError;
+use bailiwick_model::outcome::NoEffect;
 use bailiwick_model::subject::{Role, Subject};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_policy::{
@@ -140,20 +140,6 @@ impl ForgeRights for Forge {
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("never")]
-struct Never;
-
-impl EffectError for Never {
-    fn code(&self) -> String {
-        "test.never".to_owned()
-    }
-
-    fn hint(&self) -> Option<String> {
-        None
-    }
-}
-
 /// What is asked, on a warden in which something may be wrong.
 struct Stand {
     warden: Warden,
@@ -184,8 +170,8 @@ impl Stand {
     }
 
     fn grant(&self, seconds: i64) -> SessionToken {
-        let bounds = Bounds { until: Some(later(seconds)), ..Bounds::default() };
-        self.warden.tokens().grant(&bounds, Timestamp::now()).unwrap()
+        let now = Timestamp::now();
+        self.warden.tokens().grant(&Bounds::lasting(seconds, now), now).unwrap()
     }
 
     fn hold(&self, token: SessionToken) {
@@ -213,7 +199,7 @@ impl Stand {
             .warden
             .perform(&self.subject, &context, act, |_permit| async {
                 *done.lock().unwrap() = true;
-                Ok::<(), Never>(())
+                Ok::<(), NoEffect>(())
             })
             .await;
         let done = *done.lock().unwrap();
