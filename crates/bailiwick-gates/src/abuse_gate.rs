@@ -52,17 +52,11 @@ impl Gate for AbuseGate {
         let mut evidence = Vec::new();
         let inspected = match context.rules.gates.of::<Settings>(self.name()) {
             Ok(settings) => inspect(context, &settings, &mut evidence).await,
-            Err(reason) => Inspected { doubts: vec![reason], ..Inspected::default() },
+            Err(reason) => Inspected::doubt(reason),
         };
-        let settings = &context.rules.gates;
-        let mut report = conclude(self.name(), self.rules(), inspected, settings, context.now);
-        report.evidence = evidence;
-        report
+        let by = (&context.rules.gates, context.now);
+        conclude(self.name(), self.rules(), inspected, evidence, by)
     }
-}
-
-fn doubt(reason: String) -> Inspected {
-    Inspected { doubts: vec![reason], ..Inspected::default() }
 }
 
 async fn inspect(
@@ -70,20 +64,19 @@ async fn inspect(
     settings: &Settings,
     evidence: &mut Vec<Evidence>,
 ) -> Inspected {
-    let looked_at = |text: &str| Inspected { looked_at: text.to_owned(), ..Inspected::default() };
     let globs = match settings.check() {
         Ok(globs) => globs,
-        Err(reason) => return doubt(reason),
+        Err(reason) => return Inspected::doubt(reason),
     };
     if settings.says_nothing() {
-        return looked_at("nothing: no endpoint and no command is named");
+        return Inspected::looked_at("nothing: no endpoint and no command is named");
     }
     if !touches_interface(context, &globs) {
-        return looked_at("nothing: the change does not touch the interface");
+        return Inspected::looked_at("nothing: the change does not touch the interface");
     }
     let plan = match plan(settings) {
         Ok(plan) => plan,
-        Err(reason) => return doubt(format!("the misuse: {reason}")),
+        Err(reason) => return Inspected::doubt(format!("the misuse: {reason}")),
     };
     let before =
         one_side(context, settings, &plan, ("abuse before", context.base.commit()), evidence).await;
@@ -91,7 +84,7 @@ async fn inspect(
         one_side(context, settings, &plan, ("abuse after", context.head.commit()), evidence).await;
     let after = match after {
         Ok(after) => after,
-        Err(reason) => return doubt(format!("the misuse: {reason}")),
+        Err(reason) => return Inspected::doubt(format!("the misuse: {reason}")),
     };
     // a base that can't be started, or has not this interface, has shown nothing that is old
     let old: BTreeSet<(&str, String)> = before

@@ -113,10 +113,9 @@ impl Gate for AnalysersGate {
                 };
             }
         }
-        let rules = gathered.rules.into_values().collect();
-        let mut report = conclude(self.name(), rules, gathered.inspected, &settings, context.now);
-        report.evidence = gathered.evidence;
-        report
+        let Gathered { inspected, rules, evidence, .. } = gathered;
+        let rules = rules.into_values().collect();
+        conclude(self.name(), rules, inspected, evidence, (&settings, context.now))
     }
 }
 

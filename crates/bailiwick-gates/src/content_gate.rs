@@ -84,6 +84,18 @@ pub struct Inspected {
     pub looked_at: String,
 }
 
+impl Inspected {
+    /// Nothing could be judged, and why.
+    pub(crate) fn doubt(reason: impl Into<String>) -> Self {
+        Self { doubts: vec![reason.into()], ..Self::default() }
+    }
+
+    /// Nothing was found in this.
+    pub(crate) fn looked_at(what: impl Into<String>) -> Self {
+        Self { looked_at: what.into(), ..Self::default() }
+    }
+}
+
 /// A gate that reads the content of a change. Pure but for what its [`Input`] lets it read.
 pub trait ContentGate: Send + Sync {
     /// Its stable name; its rules' ids begin with it.

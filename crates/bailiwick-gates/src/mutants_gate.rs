@@ -83,12 +83,10 @@ impl Gate for MutantsGate {
         let mut evidence = Vec::new();
         let inspected = match context.rules.gates.of::<Settings>(self.name()) {
             Ok(settings) => inspect(context, &settings, &mut evidence).await,
-            Err(reason) => Inspected { doubts: vec![reason], ..Inspected::default() },
+            Err(reason) => Inspected::doubt(reason),
         };
-        let settings = &context.rules.gates;
-        let mut report = conclude(self.name(), self.rules(), inspected, settings, context.now);
-        report.evidence = evidence;
-        report
+        let by = (&context.rules.gates, context.now);
+        conclude(self.name(), self.rules(), inspected, evidence, by)
     }
 }
 

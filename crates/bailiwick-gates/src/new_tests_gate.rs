@@ -107,23 +107,14 @@ impl Gate for NewTestsGate {
                 let effect = settings.effect;
                 (inspect(context, settings, &mut evidence).await, effect)
             }
-            Err(reason) => {
-                (Inspected { doubts: vec![reason], ..Inspected::default() }, OwnEffect::Block)
-            }
+            Err(reason) => (Inspected::doubt(reason), OwnEffect::Block),
         };
         let mut rules = self.rules();
         if let (OwnEffect::Ask, Some(rule)) = (effect, rules.first_mut()) {
             rule.effect = Effect::AsksPerson;
         }
-        let settings = &context.rules.gates;
-        let mut report = conclude(self.name(), rules, inspected, settings, context.now);
-        report.evidence = evidence;
-        report
+        conclude(self.name(), rules, inspected, evidence, (&context.rules.gates, context.now))
     }
-}
-
-fn looked_at(text: &str) -> Inspected {
-    Inspected { looked_at: text.to_owned(), ..Inspected::default() }
 }
 
 fn is_test(path: &str) -> bool {
@@ -141,15 +132,17 @@ async fn inspect(
 ) -> Inspected {
     let pairs = &context.change.pairs;
     if !pairs.iter().any(|pair| is_code(&pair.path) && changes_more_than_tests(pair)) {
-        return looked_at("nothing: the change touches no code but tests");
+        return Inspected::looked_at("nothing: the change touches no code but tests");
     }
     let new = new_tests(pairs);
     if new.is_empty() {
-        return looked_at("nothing: the change brings no new test that can run on the base");
+        return Inspected::looked_at(
+            "nothing: the change brings no new test that can run on the base",
+        );
     }
     let commands = match commands(context, settings) {
         Ok(commands) => commands,
-        Err(reason) => return Inspected { doubts: vec![reason], ..Inspected::default() },
+        Err(reason) => return Inspected::doubt(reason),
     };
     let mut files = side_of(context.change, Side::After, is_test);
     files.extend(spliced(pairs));

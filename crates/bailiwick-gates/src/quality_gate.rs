@@ -95,7 +95,7 @@ impl ContentGate for QualityGate {
     fn inspect(&self, input: &Input) -> Inspected {
         let thresholds: Thresholds = match input.settings.of(self.name()) {
             Ok(thresholds) => thresholds,
-            Err(reason) => return Inspected { doubts: vec![reason], ..Inspected::default() },
+            Err(reason) => return Inspected::doubt(reason),
         };
         let mut hits = Vec::new();
         let mut doubts = input.change.unread.clone();

@@ -4,7 +4,7 @@ use super::{ContentGate, Hit, Input, Inspected};
 use crate::rule::{Effect, Rule};
 use crate::settings::GateSettings;
 use bailiwick_model::Timestamp;
-use bailiwick_model::evidence::{Finding, GateReport, GateState, Level};
+use bailiwick_model::evidence::{Evidence, Finding, GateReport, GateState, Level};
 use bailiwick_model::payload::Digest;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -89,16 +89,22 @@ fn report(gate: &str, state: GateState, summary: String) -> GateReport {
 
 /// Turns what a gate saw into its report.
 fn judge(gate: &dyn ContentGate, input: &Input) -> GateReport {
-    conclude(gate.name(), gate.rules(), gate.inspect(input), &input.settings, input.now)
+    conclude(
+        gate.name(),
+        gate.rules(),
+        gate.inspect(input),
+        Vec::new(),
+        (&input.settings, input.now),
+    )
 }
 
-/// The report of a gate of these rules that saw this.
+/// The report of a gate of these rules that saw this, by what was run.
 pub(crate) fn conclude(
     gate: &str,
     rules: Vec<Rule>,
     inspected: Inspected,
-    settings: &GateSettings,
-    now: Timestamp,
+    evidence: Vec<Evidence>,
+    (settings, now): (&GateSettings, Timestamp),
 ) -> GateReport {
     let rules: BTreeMap<String, Rule> =
         rules.into_iter().map(|rule| (rule.id.clone().into_owned(), rule)).collect();
@@ -177,7 +183,7 @@ pub(crate) fn conclude(
     }
     // a doubt may name a file whose name is a secret
     let summary = bailiwick_scan::redact(&summary).text.into_owned();
-    GateReport { gate: gate.to_owned(), state, summary, findings, evidence: Vec::new() }
+    GateReport { gate: gate.to_owned(), state, summary, findings, evidence }
 }
 
 /// The finding of a hit, and its effect once suppressions are counted.
