@@ -5,7 +5,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::harness::http::{self, Answer};
-use crate::harness::{Serve, Workbench, git};
+use crate::harness::{Ledger, Serve, Workbench, git};
 
 /// The standard policy, with a gate on commands that say so.
 const STANDARD: &str = include_str!("../../../bailiwick-policy/policies/standard.cedar");
@@ -168,6 +168,19 @@ pub(super) fn refused(answer: &Answer, code: &str) {
     assert_eq!(answer.json()["error"]["code"], code, "{}", answer.status);
 }
 
+/// What was decided of the command that people are asked about, each time.
+fn people_decided(ledger: &Ledger) -> Vec<String> {
+    ledger
+        .decisions("command")
+        .into_iter()
+        .filter(|run| run["action"]["argv"][2].as_str().unwrap().contains("people-decide"))
+        .map(|run| {
+            let code = run["decision"]["code"].as_str();
+            code.unwrap_or_else(|| run["decision"]["verdict"].as_str().unwrap()).to_owned()
+        })
+        .collect()
+}
+
 #[test]
 fn a_task_waits_through_a_kill_and_goes_on_once_enough_of_the_right_people_agreed() {
     let site = Site::new(2, "", &["echo people-decide", "echo people-decide"]);
@@ -261,15 +274,7 @@ fn a_grant_holds_for_what_was_shown_as_often_as_was_said() {
     live.until("change_published");
     assert_eq!(serve.stop(), Some(0));
     let ledger = site.bench.verified_ledger();
-    let verdicts: Vec<String> = ledger
-        .decisions("command")
-        .into_iter()
-        .filter(|run| run["action"]["argv"][2].as_str().unwrap().contains("people-decide"))
-        .map(|run| {
-            let code = run["decision"]["code"].as_str();
-            code.unwrap_or_else(|| run["decision"]["verdict"].as_str().unwrap()).to_owned()
-        })
-        .collect();
+    let verdicts = people_decided(&ledger);
     let expected = [
         "needs_approval",
         "permit",
@@ -524,15 +529,7 @@ fn with_approvers_away_somebody_stands_in_or_others_are_asked_or_it_lapses() {
     let by: Vec<&Value> =
         ledger.facts("approval_answered").into_iter().map(|fact| &fact["by"]).collect();
     assert_eq!(by, ["dan", "carol"]);
-    let decided: Vec<String> = ledger
-        .decisions("command")
-        .into_iter()
-        .filter(|run| run["action"]["argv"][2].as_str().unwrap().contains("people-decide"))
-        .map(|run| {
-            let code = run["decision"]["code"].as_str();
-            code.unwrap_or_else(|| run["decision"]["verdict"].as_str().unwrap()).to_owned()
-        })
-        .collect();
+    let decided = people_decided(&ledger);
     let granted = ["needs_approval", "permit"];
     assert_eq!(decided, [&granted[..], &granted, &["needs_approval", "approval.expired"]].concat());
 }
