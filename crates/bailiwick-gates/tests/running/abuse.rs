@@ -1,4 +1,4 @@
-use super::{judge, said};
+use super::{BadCase, judge, said};
 use bailiwick_gates::AbuseGate;
 use bailiwick_model::evidence::{GateReport, GateState};
 
@@ -53,12 +53,25 @@ fn settings(more: &str) -> String {
     )
 }
 
+/// What each weakness is found by.
+const FAULTS: [(&str, &str, GateState); 8] = [
+    ("open", "abuse/no-auth", GateState::Fail),
+    ("twice", "abuse/replay", GateState::Fail),
+    ("large", "abuse/oversize", GateState::Fail),
+    ("exits", "abuse/crash", GateState::Fail),
+    ("fails", "abuse/server-error", GateState::Fail),
+    ("leaks", "abuse/leaks", GateState::Fail),
+    ("hangs", "abuse/no-answer", GateState::Fail),
+    ("takes", "abuse/accepted", GateState::NeedsApproval),
+];
+
+fn waited_for(fault: &str) -> &'static str {
+    // each that gets no answer is waited for
+    if fault == "hangs" { "answer_seconds = 2" } else { "answer_seconds = 20" }
+}
+
 async fn run(before: &str, after: &str) -> GateReport {
-    let mut rules = settings("");
-    if after == "hangs" {
-        // each of them is waited for
-        rules = rules.replace("answer_seconds = 20", "answer_seconds = 2");
-    }
+    let rules = settings("").replace("answer_seconds = 20", waited_for(after));
     let (before, after) = (server(before), server(after));
     judge(
         &AbuseGate,
@@ -83,16 +96,7 @@ async fn a_program_that_stands_misuse_passes() {
 
 #[tokio::test]
 async fn each_weakness_is_found_and_only_when_it_is_new() {
-    for (fault, rule, state) in [
-        ("open", "abuse/no-auth", GateState::Fail),
-        ("twice", "abuse/replay", GateState::Fail),
-        ("large", "abuse/oversize", GateState::Fail),
-        ("exits", "abuse/crash", GateState::Fail),
-        ("fails", "abuse/server-error", GateState::Fail),
-        ("leaks", "abuse/leaks", GateState::Fail),
-        ("hangs", "abuse/no-answer", GateState::Fail),
-        ("takes", "abuse/accepted", GateState::NeedsApproval),
-    ] {
+    for (fault, rule, state) in FAULTS {
         let report = run("", fault).await;
         assert_eq!(
             said(&report),
@@ -170,4 +174,20 @@ async fn a_program_is_given_what_it_can_not_read() {
         .await;
         assert_eq!(said(&report), expected, "{fault}: {}: {:?}", report.summary, report.findings);
     }
+}
+
+pub(super) fn bad_cases() -> Vec<BadCase> {
+    FAULTS
+        .into_iter()
+        .map(|(fault, rule, _)| {
+            let rules = settings("").replace("answer_seconds = 20", waited_for(fault));
+            BadCase {
+                gate: Box::new(AbuseGate),
+                rule,
+                settings: rules,
+                base: vec![("server.js", server(""))],
+                head: vec![("server.js", format!("{}// changed\n", server(fault)))],
+            }
+        })
+        .collect()
 }

@@ -1,4 +1,4 @@
-use super::{judge, said};
+use super::{BadCase, judge, said};
 use crate::bench::Repository;
 use bailiwick_gates::{Analyser, AnalysersGate};
 use bailiwick_model::evidence::{GateReport, GateState, Level};
@@ -202,4 +202,14 @@ async fn a_finding_is_accepted_by_a_person_for_a_while() {
     let head = other.commit("change", &[("a.py", Some("x = 'BAD'\n"))]);
     let report = other.judge(&gate, &base, &head, &[]).await;
     assert_eq!(report.state, GateState::Pass, "{}", report.summary);
+}
+
+pub(super) fn bad_cases() -> Vec<BadCase> {
+    vec![BadCase {
+        gate: Box::new(AnalysersGate::of_repository()),
+        rule: "analysers/lint/bad",
+        settings: settings("command = 'sh lint.sh'"),
+        base: vec![("lint.sh", LINT.to_owned()), ("a.py", "x = 1\n".to_owned())],
+        head: vec![("a.py", "x = 'BAD'\n".to_owned())],
+    }]
 }

@@ -1,4 +1,4 @@
-use super::{judge, said};
+use super::{BadCase, judge, said};
 use bailiwick_gates::CoverageGate;
 use bailiwick_model::evidence::{GateReport, GateState};
 
@@ -93,4 +93,20 @@ async fn a_change_can_not_leave_its_lines_out() {
     )
     .await;
     assert_eq!(said(&report), (GateState::Fail, vec!["coverage/uncovered"]), "{}", report.summary);
+}
+
+pub(super) fn bad_cases() -> Vec<BadCase> {
+    [
+        ("coverage/uncovered", RUN_HALF.to_owned()),
+        ("coverage/not-measured", RUN_ALL.replace("half", "other")),
+    ]
+    .into_iter()
+    .map(|(rule, report)| BadCase {
+        gate: Box::new(CoverageGate),
+        rule,
+        settings: "[settings.coverage]\ncommand = 'cat report'\n".to_owned(),
+        base: vec![("src/half.py", BEFORE.to_owned()), ("report", report)],
+        head: vec![("src/half.py", AFTER.to_owned())],
+    })
+    .collect()
 }

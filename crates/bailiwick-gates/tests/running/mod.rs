@@ -35,71 +35,107 @@ pub(crate) fn said(report: &GateReport) -> (GateState, Vec<&str>) {
     (report.state, rules)
 }
 
-/// Every rule of these gates is what some test here expects: without it that test is red.
-#[test]
-fn each_rule_is_expected_by_a_test() {
-    let tests = [
-        include_str!("abuse.rs"),
-        include_str!("coverage.rs"),
-        include_str!("mutants.rs"),
-        include_str!("new_tests.rs"),
-    ]
-    .concat();
-    let mut count = 0;
-    for gate in bailiwick_gates::sandbox_gates(&bailiwick_gates::Sources::default()) {
-        for rule in gate.rules() {
-            assert!(tests.contains(&format!("\"{}\"", rule.id)), "no test expects `{}`", rule.id);
-            count += 1;
-        }
-    }
-    assert!(count >= 14);
+/// A change that one rule of a gate finds.
+pub(crate) struct BadCase {
+    pub(crate) gate: Box<dyn Gate>,
+    pub(crate) rule: &'static str,
+    /// The settings of the protected branch but for `[gates]`.
+    pub(crate) settings: String,
+    pub(crate) base: Vec<(&'static str, String)>,
+    pub(crate) head: Vec<(&'static str, String)>,
 }
 
-/// Switched off, a rule finds nothing and a gate runs nothing.
-#[tokio::test]
-async fn what_is_switched_off_finds_nothing() {
-    let lines = "SF:half.py\nDA:1,0\nend_of_record\n";
-    let coverage = "[settings.coverage]\ncommand = 'cat report'\n";
-    let gates: [(&dyn Gate, &str, &str); 2] = [
-        (&bailiwick_gates::CoverageGate, coverage, "coverage/uncovered"),
-        (
-            &bailiwick_gates::NewTestsGate,
-            "[settings.new-tests]\ncommand = \"echo '1 passed in 0.01s'\"\n",
-            "new-tests/pass-before",
-        ),
-    ];
-    for (gate, settings, rule) in gates {
-        let run = async |off: &str| {
-            let rules = format!("[gates]\noff = [{off}]\n{settings}");
-            judge(
-                gate,
-                &[
-                    (".bailiwick/gates.toml", Some(&rules)),
-                    ("half.py", Some("a = 1\n")),
-                    ("report", Some(lines)),
-                ],
-                &[
-                    ("half.py", Some("a = 2\n")),
-                    ("test_half.py", Some("def test_a():\n    assert 1\n")),
-                ],
-            )
-            .await
-        };
-        let report = run("").await;
-        assert_eq!(said(&report), (GateState::Fail, vec![rule]), "{}", report.summary);
-        let report = run(&format!("'{rule}'")).await;
-        assert_eq!(
-            (report.state, report.evidence.len()),
-            (GateState::Pass, 1),
-            "{}",
-            report.summary
-        );
-        let report = run(&format!("'{}'", gate.name())).await;
-        assert_eq!(
-            (report.state, report.evidence.len()),
-            (GateState::Pass, 0),
-            "{}",
-            report.summary
-        );
+impl BadCase {
+    async fn judge(&self, off: &str) -> GateReport {
+        let rules = format!("[gates]\noff = [{off}]\n{}", self.settings);
+        let mut base: Vec<(&str, Option<&str>)> = vec![(".bailiwick/gates.toml", Some(&rules))];
+        base.extend(self.base.iter().map(|(path, text)| (*path, Some(text.as_str()))));
+        let head: Vec<_> =
+            self.head.iter().map(|(path, text)| (*path, Some(text.as_str()))).collect();
+        judge(&*self.gate, &base, &head).await
     }
+}
+
+/// With any rule of these gates switched off, or the gate itself, a case turns red. Gates that
+/// have no rules of their own are switched off as a whole.
+#[tokio::test]
+async fn each_rule_and_each_gate_that_is_switched_off_turns_a_case_red() {
+    let mut cases = abuse::bad_cases();
+    cases.extend(analysers::bad_cases());
+    cases.extend(coverage::bad_cases());
+    cases.extend(mutants::bad_cases());
+    cases.extend(new_tests::bad_cases());
+    let (mut gates, mut rules) = (0, 0);
+    for gate in bailiwick_gates::sandbox_gates(&bailiwick_gates::Sources::default()) {
+        if ["tests", "acceptance"].contains(&gate.name()) {
+            // nobody can switch them off: see `nobody_switches_the_tests_off`
+            continue;
+        }
+        gates += 1;
+        let of_gate: Vec<&BadCase> =
+            cases.iter().filter(|case| case.gate.name() == gate.name()).collect();
+        assert!(!of_gate.is_empty(), "no case needs the gate {}", gate.name());
+        for rule in gate.rules() {
+            assert!(of_gate.iter().any(|case| case.rule == rule.id), "no case for {}", rule.id);
+        }
+        for (nth, case) in of_gate.into_iter().enumerate() {
+            rules += 1;
+            let has = |report: &GateReport| report.findings.iter().any(|one| one.rule == case.rule);
+            let report = case.judge("").await;
+            assert!(has(&report), "{}: {}", case.rule, report.summary);
+            let without = case.judge(&format!("'{}'", case.rule)).await;
+            assert!(!has(&without), "{}: {}", case.rule, without.summary);
+            let informs = report.state == GateState::Pass;
+            assert!(informs || without.state == GateState::Pass, "{}", without.summary);
+            if nth == 0 {
+                assert_ne!(report.state, GateState::Pass, "{}", case.rule);
+                let nothing = case.judge(&format!("'{}'", gate.name())).await;
+                assert_eq!((nothing.state, nothing.evidence.len()), (GateState::Pass, 0));
+            }
+        }
+    }
+    println!("{rules} rules of {gates} gates switched off in turn, each turned a case red");
+    assert!(gates >= 5 && rules >= 15, "{rules} rules of {gates} gates");
+}
+
+/// What a change is judged by can't be switched off, and is all that stands against these changes.
+#[tokio::test]
+async fn nobody_switches_the_tests_off() {
+    use bailiwick_gates::{GateSettings, Sources, check_settings, content_gates};
+    for off in ["tests", "acceptance", "scope"] {
+        let settings = GateSettings { off: [off.to_owned()].into(), ..GateSettings::default() };
+        let error = check_settings(&settings, &content_gates(&Sources::default())).unwrap_err();
+        assert!(error.contains(off), "{error}");
+    }
+    let repository = Repository::new();
+    let test = "[tests]\ncommand = 'test -e needed'\n";
+    let files = [(".bailiwick/gates.toml", Some(test)), ("needed", Some("1"))];
+    let base = repository.commit("base", &files);
+    let head = repository.commit("change", &[("needed", None)]);
+    let check = bailiwick_model::plan::Check {
+        name: "there".to_owned(),
+        command: "test -e wanted".to_owned(),
+    };
+    let change = bailiwick_gates::Change::load(&repository.git, &base, &head).unwrap();
+    let rules = bailiwick_gates::ProtectedRules::read(&repository.git, &base).unwrap();
+    let context = bailiwick_gates::GateContext {
+        base: &repository.checkout(&base, "base"),
+        head: &repository.checkout(&head, "head"),
+        bench: &repository,
+        change: &change,
+        rules: &rules,
+        acceptance: &[check],
+        now: "2026-06-01T00:00:00Z".parse().unwrap(),
+    };
+    let gates = bailiwick_gates::sandbox_gates(&Sources::default());
+    let reports = bailiwick_gates::run_all(&gates, &context).await;
+    let scope = bailiwick_gates::scope_report(&change, &["src/**".to_owned()], &[].into());
+    let failing: Vec<&str> = reports
+        .iter()
+        .chain([&scope])
+        .filter(|report| report.state == GateState::Fail)
+        .map(|report| report.gate.as_str())
+        .collect();
+    // each by itself: without it nothing stands for it
+    assert_eq!(failing, ["tests", "acceptance", "scope"]);
 }

@@ -1,4 +1,4 @@
-use super::{judge, said};
+use super::{BadCase, judge, said};
 use bailiwick_gates::MutantsGate;
 use bailiwick_model::evidence::{GateReport, GateState};
 
@@ -76,4 +76,15 @@ async fn a_mutant_that_does_not_end_is_noticed() {
     )
     .await;
     assert_eq!(report.state, GateState::Pass, "{}", report.summary);
+}
+
+pub(super) fn bad_cases() -> Vec<BadCase> {
+    // nothing is asked of the changed line
+    vec![BadCase {
+        gate: Box::new(MutantsGate),
+        rule: "mutants/survived",
+        settings: "[settings.mutants]\nsample = 1\ncommand = 'true'\n".to_owned(),
+        base: vec![("large.mjs", BEFORE.to_owned())],
+        head: vec![("large.mjs", AFTER.to_owned())],
+    }]
 }

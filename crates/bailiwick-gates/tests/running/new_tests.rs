@@ -1,4 +1,4 @@
-use super::{judge, said};
+use super::{BadCase, judge, said};
 use bailiwick_gates::NewTestsGate;
 use bailiwick_model::evidence::GateState;
 
@@ -138,4 +138,34 @@ async fn what_brings_no_test_or_no_code_is_let_through() {
             report.summary
         );
     }
+}
+
+pub(super) fn bad_cases() -> Vec<BadCase> {
+    let passed = |name: &str| format!("test tests::{name} ... ok\\n");
+    let summary = |passed: u32, failed: u32| {
+        let word = if failed == 0 { "ok" } else { "FAILED" };
+        format!(
+            "test result: {word}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out\\n"
+        )
+    };
+    let some = format!("{}test tests::two ... FAILED\\n{}", passed("one"), summary(1, 1));
+    [
+        (PASS_BEFORE, "echo '1 passed in 0.01s'".to_owned()),
+        ("new-tests/unseen", "true".to_owned()),
+        ("new-tests/some-pass-before", format!("printf \"{some}\"; exit 101")),
+    ]
+    .into_iter()
+    .map(|(rule, command)| BadCase {
+        gate: Box::new(NewTestsGate),
+        rule,
+        settings: format!("[settings.new-tests]\ncommand = '''{command}'''\n"),
+        base: vec![("src/lib.rs", library("2", &[]))],
+        head: vec![(
+            "src/lib.rs",
+            library("n / 2", &[(5, 2), (6, 3)])
+                .replace("half_of_5", "one")
+                .replace("half_of_6", "two"),
+        )],
+    })
+    .collect()
 }

@@ -4,7 +4,8 @@
 //! Texts may hold `\u{…}` as TOML has it; `{{alnum:N}}`-like templates are not needed here.
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use crate::mutation::BadCase;
     use bailiwick_gates::{
         Change, ContentGate, FilePair, GateSettings, Input, LineRange, MapTree, Sources, Tree,
         content_gates, judge_content,
@@ -160,6 +161,23 @@ mod tests {
             deadline: None,
         };
         judge_content(&gates, input, Duration::from_secs(600))
+    }
+
+    /// Every bad case, judged by the gate whose rule it is for.
+    pub(crate) fn bad_cases() -> Vec<BadCase> {
+        let of_gate = |gate: &str| GATES.into_iter().find(|known| *known == gate).unwrap();
+        let mut all = Vec::new();
+        for (rule, name, cases) in cases() {
+            let gate = of_gate(rule.split('/').next().unwrap());
+            for case in cases.bad {
+                let judge = move |settings: GateSettings| {
+                    let reports = judge(&case, settings);
+                    reports.into_iter().find(|report| report.gate == gate).unwrap()
+                };
+                all.push(BadCase { name: name.clone(), gate, judge: Box::new(judge) });
+            }
+        }
+        all
     }
 
     fn found(reports: &[GateReport]) -> Vec<String> {

@@ -3,7 +3,7 @@
 //! is stopped.
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeMap;
     use std::path::{Path, PathBuf};
     use std::sync::Arc;
@@ -19,6 +19,8 @@ mod tests {
     use bailiwick_model::Timestamp;
     use bailiwick_model::evidence::{GateReport, GateState};
     use serde::Deserialize;
+
+    use crate::mutation::BadCase;
 
     #[derive(Deserialize)]
     struct CaseFile {
@@ -153,6 +155,32 @@ mod tests {
             })
             .collect()
     }
+
+    /// Every case that does not pass, once for each of the two gates, and the honest ones, of which
+    /// it is told what they change.
+    pub(crate) fn bad_cases() -> Vec<BadCase> {
+        let mut all = Vec::new();
+        for (before, cases) in projects() {
+            for case in cases {
+                let after = after(&before, &case);
+                let both = Arc::new((before.clone(), after, case.policy));
+                for gate in ["dependencies", "slopsquat"] {
+                    let both = Arc::clone(&both);
+                    let judge = move |settings: GateSettings| {
+                        let (before, after, policy) = &*both;
+                        let mut input = input(before, after, policy.as_deref());
+                        input.settings.off = settings.off;
+                        let reports = judged(&SHARED, input);
+                        reports.into_iter().find(|report| report.gate == gate).unwrap()
+                    };
+                    all.push(BadCase { name: case.name.clone(), gate, judge: Box::new(judge) });
+                }
+            }
+        }
+        all
+    }
+
+    static SHARED: std::sync::LazyLock<Sources> = std::sync::LazyLock::new(sources);
 
     #[test]
     fn every_bad_change_is_stopped_and_no_good_one() {

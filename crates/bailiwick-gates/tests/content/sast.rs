@@ -1,11 +1,13 @@
 //! Seeded changes through the gate `sast`: every bad one is stopped by the rule that should, no
 //! good one is.
 
+use crate::mutation::BadCase;
 use bailiwick_gates::{
     Change, ContentGate as _, EmptyTree, FilePair, GateSettings, Input, MapTree, SastGate, Tree,
     judge_content,
 };
 use bailiwick_model::evidence::{GateReport, GateState};
+use bailiwick_sast::{Language, Scanner};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,8 +40,18 @@ fn tree(files: &BTreeMap<String, String>) -> Box<dyn Tree> {
     Box::new(MapTree(files.collect()))
 }
 
-#[expect(clippy::unwrap_used, reason = "a test's fixture")]
 fn judge(
+    path: &str,
+    before: Option<&[u8]>,
+    after: &[u8],
+    base: Box<dyn Tree>,
+    head: Box<dyn Tree>,
+) -> GateReport {
+    judge_by(GateSettings::default(), path, before, after, base, head)
+}
+
+fn judge_by(
+    settings: GateSettings,
     path: &str,
     before: Option<&[u8]>,
     after: &[u8],
@@ -58,11 +70,45 @@ fn judge(
         change: Change { pairs: vec![pair], ..Change::default() },
         base,
         head,
-        settings: GateSettings::default(),
+        settings,
         now: "2026-06-01T00:00:00Z".parse().unwrap(),
         deadline: None,
     };
     judge_content(&[Arc::new(SastGate)], input, Duration::from_secs(300)).remove(0)
+}
+
+/// The bad example of each rule, as a new file.
+pub(crate) fn bad_cases() -> Vec<BadCase> {
+    let scanner = Scanner::bundled().unwrap();
+    let mut all = Vec::new();
+    for rule in scanner.rules() {
+        for example in &rule.example {
+            let path = path(example.lang);
+            let bad = example.bad.clone();
+            all.push(BadCase {
+                name: format!("{} in {path}", rule.id),
+                gate: "sast",
+                judge: Box::new(move |settings| {
+                    let (base, head) = (Box::new(EmptyTree), Box::new(EmptyTree));
+                    judge_by(settings, path, None, bad.as_bytes(), base, head)
+                }),
+            });
+        }
+    }
+    all
+}
+
+fn path(language: Language) -> &'static str {
+    match language {
+        Language::Python => "a.py",
+        Language::JavaScript => "a.js",
+        Language::TypeScript => "a.ts",
+        Language::Tsx => "a.tsx",
+        Language::Go => "a.go",
+        Language::Java => "a.java",
+        Language::CSharp => "a.cs",
+        Language::Rust => "a.rs",
+    }
 }
 
 #[test]
