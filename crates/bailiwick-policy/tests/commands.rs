@@ -230,6 +230,20 @@ mod corpus {
         }
     }
 
+    // The second parser's scanner looked such a character up beyond the end of a table.
+    #[test]
+    fn any_character_after_a_brace_is_read() {
+        for c in (0x100..=0x0010_FFFF).step_by(251).filter_map(char::from_u32) {
+            for text in [format!("echo {{{c}"), format!("echo {{1..23{c}}}"), format!("{{{c}..2}}")]
+            {
+                drop(analyse_shell(&text));
+            }
+        }
+        let effects = analyse_shell("echo '{日本語}' {é,ü} \"{…}\"; curl a.example {日}");
+        assert!(effects.undecidable.is_empty(), "{effects:?}");
+        assert!(effects.connects.contains("curl"), "{effects:?}");
+    }
+
     #[test]
     fn what_makes_the_parser_panic_is_undecidable() {
         for text in [

@@ -1,5 +1,6 @@
 //! The view of the second parser, from its concrete tree.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use tree_sitter::{Node, ParseOptions, ParseState, Parser, Point};
@@ -21,7 +22,8 @@ pub(super) fn view(text: &str) -> Option<View> {
         reports += 1;
         if reports > MAX_REPORTS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let bytes = text.as_bytes();
+    let digestible = digestible(text);
+    let bytes = digestible.as_bytes();
     let tree = parser.parse_with_options(
         &mut |at: usize, _: Point| bytes.get(at..).unwrap_or_default(),
         None,
@@ -34,6 +36,29 @@ pub(super) fn view(text: &str) -> Option<View> {
     let mut reader = Reader { text, view: View::default(), end: 0, timed: false };
     reader.node(root, 0)?;
     Some(reader.view)
+}
+
+/// The text with what the grammar's scanner can not read exchanged for letters that it can, of the
+/// same length and the same meaning to a shell: after `{` and the digits of `{1..9}` it hands each
+/// character to C's `isdigit`, whose table ends at U+00FF (tree-sitter-bash 0.25.1, scanner.c), and
+/// the process reads where it must not.
+fn digestible(text: &str) -> Cow<'_, str> {
+    let beyond = |c: char| c > '\u{ff}';
+    if !text.contains(beyond) {
+        return Cow::Borrowed(text);
+    }
+    let mut scanned = false;
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match (scanned && beyond(c), c.len_utf8()) {
+            (true, 2) => safe.push('é'),
+            (true, 3) => safe.push_str("éx"),
+            (true, _) => safe.push_str("éé"),
+            (false, _) => safe.push(c),
+        }
+        scanned = c == '{' || (scanned && (c.is_ascii_digit() || c == '.'));
+    }
+    Cow::Owned(safe)
 }
 
 struct Reader<'a> {
