@@ -33,7 +33,8 @@ impl Failures {
         // its reasons are set in below it.
         let marked = text.trim_start().starts_with("RED");
         self.below = marked || self.below && text.starts_with("       ");
-        if (self.within || self.below) && !text.is_empty() && !is_frame(text) {
+        let kept = self.within || self.below || of_cargo(text);
+        if kept && !text.is_empty() && !is_frame(text) {
             self.lines.push(text.chars().take(MOST_OF_A_LINE).collect());
         }
     }
@@ -43,6 +44,13 @@ impl Failures {
         let from = self.lines.len().saturating_sub(MOST_LINES);
         self.lines.get(from..).unwrap_or_default()
     }
+}
+
+/// What cargo itself says of a program of tests: a signal that ended it leaves no other words.
+fn of_cargo(text: &str) -> bool {
+    text.starts_with("error: ")
+        || text.starts_with("    `-p ")
+        || text.trim_start().starts_with("process didn't exit successfully")
 }
 
 /// A line of a stack trace: it tells less than what was said before it.
@@ -63,21 +71,21 @@ pub(crate) fn watched(command: &mut Command) -> Result<(ExitStatus, Failures)> {
     let output = child.stdout.take().context("no standard output")?;
     let errors = child.stderr.take().context("no standard error")?;
     thread::scope(|scope| {
-        scope.spawn(|| pass_on(output, std::io::stdout(), Some(&failures)));
-        scope.spawn(|| pass_on(errors, std::io::stderr(), None));
+        scope.spawn(|| pass_on(output, std::io::stdout(), &failures));
+        scope.spawn(|| pass_on(errors, std::io::stderr(), &failures));
     });
     let status = child.wait().context("cannot wait for the tests")?;
     let failures = failures.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     Ok((status, failures))
 }
 
-fn pass_on(from: impl Read, mut to: impl Write, failures: Option<&Mutex<Failures>>) {
+fn pass_on(from: impl Read, mut to: impl Write, failures: &Mutex<Failures>) {
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
     while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
         // Whoever reads the output may have left; the tests go on.
         drop(to.write_all(&line));
-        if let Some(Ok(mut failures)) = failures.map(Mutex::lock) {
+        if let Ok(mut failures) = failures.lock() {
             failures.line(&String::from_utf8_lossy(&line));
         }
         line.clear();
@@ -90,7 +98,7 @@ mod tests {
 
     #[test]
     fn what_failed_is_kept_and_nothing_else() {
-        let run = "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\nleft: 1\nstack backtrace:\n   0: core::panicking\n             at ./src/b.rs:1:2\n\nfailures:\n    b\n\ntest result: FAILED. 1 passed\n     Running tests/escape\n  RED  [mounts, T3] a remount\n       said \"ok\"\n  20 held\n       not this\n";
+        let run = "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\nleft: 1\nstack backtrace:\n   0: core::panicking\n             at ./src/b.rs:1:2\n\nfailures:\n    b\n\ntest result: FAILED. 1 passed\n     Running tests/escape\n  RED  [mounts, T3] a remount\n       said \"ok\"\n  20 held\n       not this\nerror: test failed, to rerun pass `-p c --test d`\n\nCaused by:\n  process didn't exit successfully: `d` (signal: 11, SIGSEGV: invalid memory reference)\nerror: 1 target failed:\n    `-p c --test d`\n";
         let mut failures = Failures::default();
         run.lines().for_each(|line| failures.line(line));
         assert_eq!(
@@ -103,6 +111,10 @@ mod tests {
                 "    b",
                 "  RED  [mounts, T3] a remount",
                 "       said \"ok\"",
+                "error: test failed, to rerun pass `-p c --test d`",
+                "  process didn't exit successfully: `d` (signal: 11, SIGSEGV: invalid memory reference)",
+                "error: 1 target failed:",
+                "    `-p c --test d`",
             ]
         );
     }
