@@ -143,7 +143,7 @@ impl Git {
         commit: &Oid,
         trusted: &[[u8; 32]],
     ) -> Result<SignatureState, GitError> {
-        let raw = self.command(["cat-file", "commit"]).arg(commit.as_str()).run()?;
+        let raw = self.command(["cat-file", "commit"]).arg(commit.as_str()).run_known()?;
         Ok(split_signature(&raw).map_or(SignatureState::Unsigned, |(payload, armoured)| {
             sshsig::verify(&payload, &armoured, trusted)
         }))

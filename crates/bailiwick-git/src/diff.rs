@@ -177,7 +177,7 @@ impl Git {
             .arg(from.as_str())
             .arg(to.as_str())
             .arg("--")
-            .run()?;
+            .run_known()?;
         let files = parse_patch(entries, &patch)?;
         Ok(Diff { files, text: String::from_utf8_lossy(&patch).into_owned() })
     }
@@ -189,7 +189,7 @@ impl Git {
             .arg(from.as_str())
             .arg(to.as_str())
             .arg("--")
-            .run()?;
+            .run_known()?;
         parse_raw(&output)
     }
 

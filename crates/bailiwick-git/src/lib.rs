@@ -21,6 +21,7 @@ mod diff;
 mod diff_parse;
 mod error;
 mod fetch;
+mod known;
 mod name;
 mod nested;
 mod overlay;

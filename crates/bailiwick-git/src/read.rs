@@ -94,7 +94,7 @@ pub struct TreeEntry {
 impl Git {
     /// Reads a commit.
     pub fn commit(&self, oid: &Oid) -> Result<Commit, GitError> {
-        let raw = self.command(["cat-file", "commit"]).arg(oid.as_str()).run()?;
+        let raw = self.command(["cat-file", "commit"]).arg(oid.as_str()).run_known()?;
         parse_commit(oid, &raw).ok_or_else(|| GitError::malformed("cat-file", &raw))
     }
 
@@ -103,7 +103,7 @@ impl Git {
         let output = self
             .command(["rev-parse", "--verify", "--end-of-options"])
             .arg(format!("{commit_or_tree}^{{tree}}"))
-            .run()?;
+            .run_known()?;
         parse_oid("rev-parse", &output).map(TreeId::new)
     }
 
@@ -130,7 +130,7 @@ impl Git {
             .arg(commit_or_tree.as_str())
             .arg("--")
             .arg(path.as_path())
-            .run()?;
+            .run_known()?;
         Ok(parse_entries(&output)?.into_iter().find(|entry| entry.path == *path))
     }
 
@@ -144,8 +144,10 @@ impl Git {
             Some(path) => self.subtree(commit_or_tree, path)?.into(),
             None => commit_or_tree.clone(),
         };
-        let output =
-            self.command(["ls-tree", "-z", "--full-tree", "--long"]).arg(tree.as_str()).run()?;
+        let output = self
+            .command(["ls-tree", "-z", "--full-tree", "--long"])
+            .arg(tree.as_str())
+            .run_known()?;
         parse_entries(&output)
     }
 
@@ -154,7 +156,7 @@ impl Git {
         let output = self
             .command(["ls-tree", "-r", "-z", "--full-tree", "--long"])
             .arg(commit_or_tree.as_str())
-            .run()?;
+            .run_known()?;
         parse_entries(&output)
     }
 
@@ -174,7 +176,7 @@ impl Git {
 
     /// The content of a blob.
     pub fn read_blob(&self, oid: &Oid) -> Result<Vec<u8>, GitError> {
-        self.command(["cat-file", "blob"]).arg(oid.as_str()).run()
+        self.command(["cat-file", "blob"]).arg(oid.as_str()).run_known()
     }
 
     /// The contents of many blobs in one process; together within the limit on output.

@@ -11,6 +11,8 @@ use crate::run::{Git, Limits};
 
 const EMPTY_TREE_SHA1: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 const EMPTY_TREE_SHA256: &str = "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321";
+/// The longest object id, with its line end.
+const LOOSE_BYTES: u64 = 65;
 
 /// A repository found from a path of the user's.
 #[derive(Debug, Clone)]
@@ -114,11 +116,23 @@ impl Git {
 
     /// Where a reference is.
     pub fn resolve(&self, name: &RefName) -> Result<Option<Oid>, GitError> {
+        if let Some(oid) = self.loose(name) {
+            return Ok(Some(oid));
+        }
         let (code, output) = self
             .command(["rev-parse", "--verify", "--quiet", "--end-of-options"])
             .arg(name.as_str())
             .run_codes(&[0, 1])?;
         if code == 1 { Ok(None) } else { parse_oid("rev-parse", &output).map(Some) }
+    }
+
+    /// Where a reference is that has a file of its own with nothing but an object id in it
+    /// (gitrepository-layout(5)); whatever else there may be is left to git.
+    fn loose(&self, name: &RefName) -> Option<Oid> {
+        let path = self.git_dir().join(name.as_str());
+        let file = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
+        let text = (file.len() <= LOOSE_BYTES).then(|| fs::read_to_string(&path).ok())??;
+        Oid::parse(text.strip_suffix('\n')?).ok()
     }
 
     /// Where a branch is.

@@ -4,11 +4,12 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Exit, GitError};
+use crate::known::Known;
 
 /// Configuration given on each command line, where it overrides what any repository says.
 const CONFIG: &[&str] = &[
@@ -108,11 +109,12 @@ pub struct Git {
     limits: Limits,
     /// The empty tree, whose (absent) attributes stand in for every `.gitattributes`.
     attributes: Option<&'static str>,
+    known: Arc<Known>,
 }
 
 impl Git {
     pub(crate) fn unchecked(git_dir: PathBuf, limits: Limits) -> Self {
-        Self { git_dir, limits, attributes: None }
+        Self { git_dir, limits, attributes: None, known: Arc::default() }
     }
 
     pub(crate) fn with_attributes(mut self, empty_tree: &'static str) -> Self {
@@ -282,6 +284,18 @@ impl Invocation<'_> {
     /// Runs to the end; only exit code 0 is a success.
     pub(crate) fn run(self) -> Result<Vec<u8>, GitError> {
         self.run_codes(&[0]).map(|(_, stdout)| stdout)
+    }
+
+    /// As [`Self::run`], for a question that names objects only by their ids: its answer never
+    /// changes, and git is asked once.
+    pub(crate) fn run_known(self) -> Result<Vec<u8>, GitError> {
+        if let Some(answer) = self.git.known.answer(&self.args) {
+            return Ok(answer);
+        }
+        let (known, question) = (Arc::clone(&self.git.known), self.args.clone());
+        let answer = self.run()?;
+        known.keep(question, &answer);
+        Ok(answer)
     }
 
     /// Runs to the end and gives the exit code, which must be one of those expected.

@@ -66,6 +66,32 @@ fn commits_and_history() {
 }
 
 #[test]
+fn a_reference_is_found_however_it_is_kept() {
+    let fixture = Fixture::new();
+    let one = fixture.commit(&[], "one", &[("a", "1\n")]);
+    let two = fixture.commit(&[&one], "two", &[("a", "2\n")]);
+    fixture.set("main", &one);
+    let dir = fixture.git.git_dir().to_owned();
+    let file = dir.join("refs/heads/main");
+    assert!(file.is_file());
+    assert_eq!(fixture.git.branch(&branch("main")).unwrap(), Some(one.clone()));
+    stock_ok(&dir, &["pack-refs", "--all"]);
+    assert!(!file.exists());
+    assert_eq!(fixture.git.branch(&branch("main")).unwrap(), Some(one.clone()));
+    // a file of its own is newer than the packed one
+    fixture.set("main", &two);
+    assert!(file.is_file());
+    assert_eq!(fixture.git.branch(&branch("main")).unwrap(), Some(two.clone()));
+    stock_ok(&dir, &["symbolic-ref", "refs/heads/other", "refs/heads/main"]);
+    assert_eq!(fixture.git.branch(&branch("other")).unwrap(), Some(two));
+    assert_eq!(fixture.git.branch(&branch("none")).unwrap(), None);
+    for damaged in ["", "\n", "0123\n", "ref: \n"] {
+        fs::write(&file, damaged).unwrap();
+        assert_ne!(fixture.git.branch(&branch("main")).ok().flatten(), Some(one.clone()));
+    }
+}
+
+#[test]
 fn a_reference_moves_only_from_where_it_is_expected() {
     let fixture = Fixture::new();
     let one = fixture.commit(&[], "one", &[("a", "1\n")]);
