@@ -239,7 +239,7 @@ impl Git {
         if let Some(base) = base {
             command = command.arg(format!("^{base}"));
         }
-        let output = command.arg("--").run()?;
+        let output = command.arg("--").run_known()?;
         let text = String::from_utf8_lossy(&output);
         text.lines()
             .map(|line| {

@@ -35,6 +35,7 @@ pub mod fault;
 pub use error::StoreError;
 pub use fault::crash_point;
 pub use integrity::Problem;
+pub use lock::holder_of;
 pub use people::{Denied, People};
 pub use read::Query;
 pub use safeguards::order_freeze;

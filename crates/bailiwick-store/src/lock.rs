@@ -4,8 +4,14 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::error::StoreError;
+
+/// How often the lock is tried: somebody may only have looked whether it is held, or a process that
+/// was started beside may not have let go of what it inherited.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The lock on a data directory; given up when it is dropped, also by a crash.
 #[derive(Debug)]
@@ -34,16 +40,29 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(io("open the lock file", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::InUse { dir: dir.to_owned(), pid: holder(&mut file) });
+        let mut attempts = ATTEMPTS;
+        loop {
+            attempts -= 1;
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if attempts > 0 => std::thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StoreError::InUse { dir: dir.to_owned(), pid: holder(&mut file) });
+                }
+                Err(TryLockError::Error(source)) => return Err(io("lock", &path)(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(io("lock", &path)(source)),
         }
         write_holder(&mut file).map_err(io("write the lock file", &path))?;
         Ok(Self { _file: file })
     }
+}
+
+/// The process that has a data directory open, as far as its lock tells: none when nobody has it,
+/// whatever a process that was killed left lying there.
+pub fn holder_of(dir: &Path) -> Option<u32> {
+    let mut file = File::open(dir.join("lock")).ok()?;
+    // Given up at once: whoever opens the store meanwhile tries again.
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| holder(&mut file))?
 }
 
 fn write_holder(file: &mut File) -> io::Result<()> {

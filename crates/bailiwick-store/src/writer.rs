@@ -120,6 +120,8 @@ enum Crash {
     BeforeLast,
     /// When the group is committed and nobody knows yet.
     Committed,
+    /// The same, and its last event reads as something else.
+    Damaged,
 }
 
 impl Group {
@@ -137,6 +139,7 @@ impl Group {
             }
             Injection::CrashBefore => self.crash = Some(Crash::BeforeLast),
             Injection::CrashAfter => self.crash = Some(Crash::Committed),
+            Injection::DamageAfter => self.crash = Some(Crash::Damaged),
             Injection::Nothing => {}
         }
         self.closed = self.crash.is_some();
@@ -164,8 +167,8 @@ impl Log {
         match self.commit(&group.appends) {
             Ok(firsts) => {
                 #[cfg(feature = "test-support")]
-                if group.crash.is_some() {
-                    crate::fault::crash();
+                if let Some(crash) = group.crash {
+                    self.crash_after(crash);
                 }
                 for (append, first) in group.appends.into_iter().zip(firsts) {
                     answer(append.reply, Ok(first));
@@ -220,6 +223,16 @@ impl Log {
         }
         self.head.send_replace(head);
         Ok(firsts)
+    }
+
+    #[cfg(feature = "test-support")]
+    fn crash_after(&self, crash: Crash) {
+        if matches!(crash, Crash::Damaged) {
+            let damage = "UPDATE event SET payload = replace(payload, '\"', '!') \
+                          WHERE seq = (SELECT max(seq) FROM event)";
+            drop(self.connection.execute_batch(damage));
+        }
+        crate::fault::crash();
     }
 
     #[cfg(feature = "test-support")]

@@ -79,7 +79,7 @@ impl Remote {
                 .body(serde_json::to_vec(body).context("cannot write the request")?);
         }
         let response = request.send().await.with_context(|| {
-            format!("the server at {} does not answer; if it is gone, remove server.json from the data directory", self.url)
+            format!("the server at {} does not answer; if it hangs, stop it: the next command then works on the data directory itself", self.url)
         })?;
         let status = response.status();
         let bytes = response.bytes().await.context("the server's answer broke off")?;

@@ -102,10 +102,12 @@ impl DataDir {
         self.root.join("browser-sessions.json")
     }
 
-    /// The server that runs on this directory, if one says so.
+    /// The server that runs on this directory: the one that says so, if it has the store. One that
+    /// was killed leaves what it said.
     pub(crate) fn server(&self) -> Option<ServerInfo> {
         let text = fs::read_to_string(self.server_file()).ok()?;
-        serde_json::from_str(&text).ok()
+        let said: ServerInfo = serde_json::from_str(&text).ok()?;
+        (bailiwick_store::holder_of(&self.store()) == Some(said.pid)).then_some(said)
     }
 
     /// The seed of the commit signing key, made on first use.

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// | `fail-append=N` | the append that has the N-th event of this process fails as a whole |
 /// | `crash-before-append=N` | the process is killed before the N-th event is committed |
 /// | `crash-after-append=N` | the process is killed when the N-th event is committed, unacknowledged |
+/// | `damage-after-append=N` | the N-th event is committed, reads as something else from then on, and the process is killed |
 /// | `crash-at=NAME` | the process is killed at [`crash_point`](crate::crash_point)`(NAME)` |
 /// | `crash-at=NAME@K` | the same, the K-th time it comes there |
 /// | `disk-full-after=BYTES` | nothing more fits once so many bytes of events and blobs were written |
@@ -29,6 +30,7 @@ struct Faults {
     fail_append: Vec<u64>,
     crash_before: Vec<u64>,
     crash_after: Vec<u64>,
+    damage_after: Vec<u64>,
     crash_at: BTreeMap<String, u64>,
     disk_bytes: Option<u64>,
     counters: Mutex<Counters>,
@@ -56,6 +58,7 @@ pub(crate) enum Injection {
     Fail { number: u64 },
     CrashBefore,
     CrashAfter,
+    DamageAfter,
 }
 
 impl FromStr for FaultPlan {
@@ -72,6 +75,7 @@ impl FromStr for FaultPlan {
                 "fail-append" => faults.fail_append.push(number()?),
                 "crash-before-append" => faults.crash_before.push(number()?),
                 "crash-after-append" => faults.crash_after.push(number()?),
+                "damage-after-append" => faults.damage_after.push(number()?),
                 "disk-full-after" => faults.disk_bytes = Some(number()?),
                 "crash-at" => {
                     let (name, time) = value.split_once('@').unwrap_or((value, "1"));
@@ -99,6 +103,8 @@ impl FaultPlan {
             Injection::CrashBefore
         } else if faults.crash_after.iter().any(|number| here.contains(number)) {
             Injection::CrashAfter
+        } else if faults.damage_after.iter().any(|number| here.contains(number)) {
+            Injection::DamageAfter
         } else {
             Injection::Nothing
         }

@@ -38,7 +38,9 @@ async fn a_second_process_is_told_who_has_the_store() {
     assert!(refused.contains("REFUSED store.in_use"), "{refused}");
     assert!(refused.contains(&format!("stop process {pid}, or use another")), "{refused}");
     assert!(matches!(world.try_open(), Err(StoreError::InUse { pid: Some(by), .. }) if by == pid));
+    assert_eq!(bailiwick_store::holder_of(&world.data()), Some(pid));
     drop(store);
+    assert_eq!(bailiwick_store::holder_of(&world.data()), None);
     // The control: once it is free the same call opens it.
     let opened = run();
     assert!(opened.contains("OPENED 1"), "{opened}");

@@ -37,9 +37,7 @@ impl Session {
             return Self::proven(common, remote).await;
         }
         let dir = DataDir::open(&common.data)?;
-        if let Some(server) = dir.server()
-            && is_alive(server.pid)
-        {
+        if let Some(server) = dir.server() {
             return Self::proven(common, Remote::new(&dir, &server)?).await;
         }
         let platform = Platform::open(dir, config, None).await?;
@@ -65,9 +63,4 @@ impl Session {
         }
         Ok(Self::Remote(remote))
     }
-}
-
-/// Whether a process exists.
-fn is_alive(pid: u32) -> bool {
-    std::path::Path::new("/proc").join(pid.to_string()).exists()
 }

@@ -7,6 +7,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use bailiwick_model::event::{Entry, Event, Fact};
+
 use super::fixture::{Case, PLAIN, folder, object, told};
 use super::outside::children;
 use super::pool::{in_full, try_all};
@@ -186,6 +188,49 @@ fn a_second_process_is_refused_and_changes_nothing() {
     drop(held);
     fs::write(case.path("bailiwick.toml"), config).unwrap();
     // The call that nobody answered is recorded, though this test's model never saw it.
+    assert_eq!(ends_well(&case), Vec::<String>::new());
+}
+
+/// What was said of people and can not be read any more may have been a revocation. A server that
+/// was killed left its note behind, with the number of a process that is now another's.
+#[test]
+fn damage_about_people_stops_the_work_until_somebody_accepts_it() {
+    let add = ["user", "add", "eve", "--role", "reviewer"];
+    let whole = Case::new(PLAIN);
+    let added = whole.call(&add, "");
+    assert!(added.status.success(), "{}", told(&added));
+    let about_people = |case: &Case| {
+        let of = |entry: &Entry| match &entry.event {
+            Event::Fact(fact) => matches!(**fact, Fact::IdentityChanged { .. }),
+            _ => false,
+        };
+        case.entries().iter().filter(|entry| of(entry)).map(|entry| entry.seq).collect::<Vec<_>>()
+    };
+    let all = about_people(&whole);
+    let last = *all.last().unwrap();
+
+    let case = Case::new(PLAIN);
+    let output = case.call(&add, &format!("damage-after-append={}", last + 1));
+    assert_eq!(output.status.signal(), Some(9), "{}", told(&output));
+    let note = format!("{{\"url\":\"http://127.0.0.1:9\",\"pid\":{}}}", std::process::id());
+    fs::write(case.data.join("server.json"), note).unwrap();
+    let (code, message) = refusal(&case.call(&case.run_arguments(), ""));
+    assert_eq!(code, "safeguards.unreadable", "{message}");
+    assert!(message.contains(&format!("{{{last}}}")), "{message}");
+    assert!(case.model.log().is_empty(), "a model was called meanwhile");
+    let accept = ["ledger", "accept-damage", "--reason", "eve was added, no more"];
+    let accepted = case.call(&accept, "");
+    assert!(accepted.status.success(), "{}", told(&accepted));
+    assert_eq!(object(&accepted)["accepted"], serde_json::json!([last]));
+    let said = case.entries().into_iter().find_map(|entry| match entry.event {
+        Event::Fact(fact) => match *fact {
+            Fact::DamageAccepted(accepted) => Some(accepted),
+            _ => None,
+        },
+        _ => None,
+    });
+    let said = said.expect("who accepted what is in the ledger");
+    assert_eq!((said.entries, said.reason.as_str()), (vec![last], "eve was added, no more"));
     assert_eq!(ends_well(&case), Vec::<String>::new());
 }
 
