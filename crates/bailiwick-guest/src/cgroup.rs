@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use group::Group;
-pub use table::candidates;
+pub use table::{candidates, own_directories};
 
 /// Something that a cgroup limits or counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -99,12 +99,24 @@ impl Detected {
 
 /// Finds where cages of this process can have cgroups, by making one there and removing it.
 pub fn detect() -> Detected {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let candidates = candidates(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
-    select(candidates)
+    detect_as(&format!("bailiwick-probe-{}", std::process::id()))
 }
 
-fn select(candidates: Vec<CgroupHome>) -> Detected {
+/// The same, with this name for what is made and removed: whoever is killed meanwhile leaves it.
+pub fn detect_as(probe: &str) -> Detected {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let candidates = candidates(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
+    select(candidates, probe)
+}
+
+/// Every directory in which this process, or a container runtime that it starts, makes cgroups: in
+/// each hierarchy the one of our own cgroup, and for cgroup v2 the one above.
+pub fn places() -> Vec<PathBuf> {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    own_directories(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"))
+}
+
+fn select(candidates: Vec<CgroupHome>, probe: &str) -> Detected {
     let mut homes: Vec<CgroupHome> = Vec::new();
     let mut missing = Vec::new();
     for controller in Controller::ALL {
@@ -114,7 +126,7 @@ fn select(candidates: Vec<CgroupHome>) -> Detected {
         let mut reason = "there is no cgroup hierarchy with this controller".to_owned();
         let mut found = None;
         for candidate in candidates.iter().filter(|home| home.controllers.contains(&controller)) {
-            match usable(candidate, controller) {
+            match usable(candidate, controller, probe) {
                 Ok(()) => {
                     found = Some(candidate);
                     break;
@@ -138,8 +150,8 @@ fn select(candidates: Vec<CgroupHome>) -> Detected {
 }
 
 /// Tries it, and leaves nothing behind but an enabled controller.
-fn usable(home: &CgroupHome, controller: Controller) -> std::io::Result<()> {
-    let probe = home.directory.join(format!("bailiwick-probe-{}", std::process::id()));
+fn usable(home: &CgroupHome, controller: Controller, probe: &str) -> std::io::Result<()> {
+    let probe = home.directory.join(probe);
     fs::create_dir(&probe)?;
     let result = match home.flavour {
         Flavour::V1 => match controller {
@@ -179,22 +191,33 @@ pub fn remove(homes: &[CgroupHome], name: &str) {
     Group::existing(homes, name).remove();
 }
 
-/// Removes empty cgroups that are named after processes which are no more. Touches no other, and
-/// none with a process in it.
-pub fn sweep(homes: &[CgroupHome]) {
-    for home in homes {
-        let Ok(entries) = fs::read_dir(&home.directory) else { continue };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let maker = name.to_str().and_then(|name| {
-                name.strip_prefix("bailiwick-")?.split('-').next()?.parse::<u32>().ok()
-            });
-            if maker.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
-                // One that still has a process in it stays.
-                drop(fs::remove_dir(entry.path()));
+/// What [`sweep`] found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Cgroups that were removed.
+    pub removed: usize,
+    /// Cgroups that are still there.
+    pub left: usize,
+}
+
+/// Kills what is in the cgroups below these directories whose name begins with `prefix`, and
+/// removes them. Touches no other.
+pub fn sweep(directories: &[PathBuf], prefix: &str) -> Swept {
+    let mut swept = Swept::default();
+    for directory in directories {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix));
+            if !named || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            if group::remove_tree(&entry.path()) {
+                swept.removed = swept.removed.saturating_add(1);
+            } else {
+                swept.left = swept.left.saturating_add(1);
             }
         }
     }
+    swept
 }
 
 #[cfg(test)]
@@ -208,7 +231,7 @@ mod tests {
             controllers: vec![Controller::Memory],
             directory: PathBuf::from("/nonexistent/cgroup"),
         };
-        let detected = select(vec![home]);
+        let detected = select(vec![home], "bailiwick-probe");
         assert_eq!(detected.homes, vec![]);
         let reasons: Vec<_> =
             detected.missing.iter().map(|(c, why)| (*c, why.contains("/nonexistent"))).collect();

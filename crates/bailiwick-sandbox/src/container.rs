@@ -11,7 +11,7 @@ mod bundle;
 mod figures;
 mod run;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use bailiwick_warden::Permit;
 
 use crate::error::{SandboxError, SetupError, TierMissing};
 use crate::inside;
+use crate::lease::Lease;
 use crate::outcome::{CommandOutcome, ReadOutcome, WriteOutcome};
 use crate::probe::{Probe, good};
 use crate::process::{CageConfig, Errand, ProcessSandbox, ProcessTier};
@@ -72,11 +73,11 @@ pub struct ContainerTier {
 
 impl ContainerTier {
     /// The tier with the runtime that is on the `PATH`, and a directory for its state below the
-    /// temporary directory. Removes what tiers of processes left there that are no more.
+    /// temporary directory.
     pub fn new(runtime: Runtime, process: Arc<ProcessTier>) -> Self {
         let program = find(runtime.program());
-        sweep(runtime, program.as_deref());
-        Self { runtime, process, program, state: Arc::new(State::new(runtime)) }
+        let state = Arc::new(State::new(runtime, Arc::clone(&process.lease)));
+        Self { runtime, process, program, state }
     }
 
     fn missing(&self) -> Option<TierMissing> {
@@ -266,20 +267,14 @@ struct Engine {
 /// A directory with the runtime's state, the first process and the bundles.
 #[derive(Debug)]
 struct State {
+    runtime: Runtime,
     directory: PathBuf,
-}
-
-fn prefix(runtime: Runtime) -> String {
-    format!("bailiwick-{}-", runtime.program())
+    lease: Arc<Lease>,
 }
 
 impl State {
-    fn new(runtime: Runtime) -> Self {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}{}-{number}", prefix(runtime), std::process::id());
-        Self { directory: std::env::temp_dir().join(name) }
+    fn new(runtime: Runtime, lease: Arc<Lease>) -> Self {
+        Self { runtime, directory: lease.path(), lease }
     }
 
     /// Makes it, once. A directory of that name that somebody else made is an error.
@@ -298,6 +293,8 @@ impl State {
             }
             Err(error) => return Err(at(error)),
         }
+        // For whoever has to end what is in it after us.
+        std::fs::write(self.directory.join("runtime"), self.runtime.program()).map_err(at)?;
         inside::install(&self.inside()).map_err(at)
     }
 
@@ -320,42 +317,8 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        // What cannot be removed now is swept by the next process.
+        // What cannot be removed now is removed by the next run, as the lease stays with it.
         drop(std::fs::remove_dir_all(&self.directory));
-    }
-}
-
-/// Ends containers and removes state of processes that are no more.
-fn sweep(runtime: Runtime, program: Option<&Path>) {
-    use std::os::unix::fs::MetadataExt as _;
-    let Ok(entries) = std::fs::read_dir(std::env::temp_dir()) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let maker = name.to_str().and_then(|name| {
-            name.strip_prefix(&prefix(runtime))?.split('-').next()?.parse::<u32>().ok()
-        });
-        let gone = maker.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists());
-        let ours = entry.metadata().is_ok_and(|metadata| {
-            metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw()
-        });
-        if !gone || !ours {
-            continue;
-        }
-        let states = entry.path().join("state");
-        for container in std::fs::read_dir(&states).into_iter().flatten().flatten() {
-            let Some(program) = program else { continue };
-            let ended = std::process::Command::new(program)
-                .arg("--root")
-                .arg(&states)
-                .args(["delete", "--force"])
-                .arg(container.file_name())
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
-            drop(ended);
-        }
-        drop(std::fs::remove_dir_all(entry.path()));
     }
 }
 

@@ -89,6 +89,8 @@ fn spawn(launcher: &Path, spec: &CageSpec, stdin: Stdio) -> std::io::Result<Chil
     }
     command
         .arg(MARKER)
+        // It reads its name from what it is told. Here it is for whoever looks for it.
+        .arg(&spec.cage.name)
         .current_dir("/")
         .stdin(stdin)
         .stdout(Stdio::piped())

@@ -18,6 +18,7 @@ mod environment;
 mod error;
 mod inside;
 mod launch;
+mod lease;
 mod outcome;
 mod probe;
 mod process;
@@ -31,6 +32,7 @@ pub use container::{ContainerTier, Runtime};
 pub use copy::copy_tree;
 pub use door::{Door, Doorkeeper};
 pub use error::{SandboxError, SetupError, TierMissing};
+pub use lease::Orphans;
 pub use outcome::{CommandOutcome, Entry, Match, ReadOutcome, WriteOutcome};
 pub use probe::Probe;
 pub use process::{

@@ -8,7 +8,7 @@ use bailiwick_guest::{Cage, CageSpec, Operation};
 use crate::error::SandboxError;
 use crate::launch::launch;
 use crate::outcome::CommandOutcome;
-use crate::process::{ProcessTier, cage_name, command_outcome, default_limits};
+use crate::process::{ProcessTier, command_outcome, default_limits};
 
 /// One thing that works on this machine, or does not.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -82,8 +82,7 @@ impl ProcessTier {
 
     async fn look_inside(&self) -> Result<CommandOutcome, SandboxError> {
         let io = |source| SandboxError::Launch { source };
-        let directory = std::env::temp_dir().join(cage_name());
-        std::fs::create_dir(&directory).map_err(io)?;
+        let directory = self.lease.directory().map_err(io)?;
         let result = self.look_from(&directory).await;
         std::fs::remove_dir(&directory).map_err(io)?;
         result
@@ -92,7 +91,8 @@ impl ProcessTier {
     async fn look_from(&self, directory: &Path) -> Result<CommandOutcome, SandboxError> {
         let mut limits = default_limits();
         limits.wall_clock_ms = 10_000;
-        let mut cage = Cage::new(cage_name(), directory.to_owned(), limits, self.config.payload_id);
+        let (name, id) = (self.lease.name(), self.config.payload_id);
+        let mut cage = Cage::new(name, directory.to_owned(), limits, id);
         cage.cgroups = self.cgroups.homes.clone();
         // The shell's own words only: nothing has to be installed for this.
         let script = "while read -r line; do echo \"$line\"; done < /proc/self/status";

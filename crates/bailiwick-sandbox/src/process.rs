@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bailiwick_guest::cgroup::{self, Detected};
@@ -22,6 +21,7 @@ use crate::door::Door;
 use crate::environment::{self, Circumstances};
 use crate::error::{SandboxError, SetupError};
 use crate::launch::{launch, launch_with_door};
+use crate::lease::{self, Lease, Orphans};
 use crate::outcome::{CommandOutcome, ReadOutcome, WriteOutcome};
 use crate::probe::Probe;
 use crate::tier::{Sandbox, Tier, TierDriver};
@@ -53,6 +53,9 @@ pub struct ProcessConfig {
     pub payload_id: u32,
     /// What cages get of the host's toolchains.
     pub toolchains: Toolchains,
+    /// Where it is written down what has to be removed should this process be killed: below the
+    /// data directory, so that nothing of another's is ever looked at.
+    pub leases: PathBuf,
 }
 
 impl ProcessConfig {
@@ -63,6 +66,7 @@ impl ProcessConfig {
             launcher: PathBuf::from("/proc/self/exe"),
             payload_id: PAYLOAD_ID,
             toolchains: toolchains::discover(),
+            leases: lease::common_home(),
         }
     }
 }
@@ -143,6 +147,8 @@ pub fn default_limits() -> Limits {
 pub struct ProcessTier {
     pub(crate) config: ProcessConfig,
     pub(crate) cgroups: Detected,
+    pub(crate) lease: Arc<Lease>,
+    orphans: Orphans,
 }
 
 impl ProcessTier {
@@ -151,16 +157,28 @@ impl ProcessTier {
         Self::with(ProcessConfig::discover())
     }
 
-    /// The tier, with cgroups where this process can have them. Removes cgroups that processes
-    /// left which are no more.
+    /// The tier, with cgroups where this process can have them. Removes first what earlier runs
+    /// left whose leases lie in the same place.
     pub fn with(config: ProcessConfig) -> Result<Self, SetupError> {
         if !config.launcher.is_file() {
             let source = std::io::Error::from(std::io::ErrorKind::NotFound);
             return Err(SetupError::Directory { path: config.launcher, source });
         }
-        let cgroups = cgroup::detect();
-        cgroup::sweep(&cgroups.homes);
-        Ok(Self { config, cgroups })
+        let (lease, orphans) = Lease::take(&config.leases)?;
+        let cgroups = cgroup::detect_as(&lease.name());
+        Ok(Self { config, cgroups, lease: Arc::new(lease), orphans })
+    }
+
+    /// A new directory outside the data directory, for whoever has none. Should this process be
+    /// killed, a later run removes it.
+    pub fn temporary_directory(&self) -> Result<PathBuf, SetupError> {
+        let failed = |source| SetupError::Directory { path: self.config.leases.clone(), source };
+        self.lease.directory().map_err(failed)
+    }
+
+    /// What was left of earlier runs when this one began.
+    pub fn orphans(&self) -> &Orphans {
+        &self.orphans
     }
 
     /// Opens a workspace. Blocks no thread of the runtime while files are given to the payload.
@@ -192,6 +210,7 @@ impl ProcessTier {
                 payload_id: id,
                 toolchains: self.config.toolchains.clone(),
                 cgroups: self.cgroups.clone(),
+                lease: Arc::clone(&self.lease),
                 caches,
                 cage,
             }),
@@ -263,14 +282,9 @@ struct Shared {
     payload_id: u32,
     toolchains: Toolchains,
     cgroups: Detected,
+    lease: Arc<Lease>,
     caches: Vec<Cache>,
     cage: CageConfig,
-}
-
-/// A name for a cage that no other process and no other run has.
-pub(crate) fn cage_name() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("bailiwick-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Shared {
@@ -291,7 +305,7 @@ impl Shared {
             cgroups: self.cgroups.homes.clone(),
             #[cfg(feature = "test-support")]
             off: self.cage.off.clone(),
-            ..Cage::new(cage_name(), self.cage.workspace.clone(), limits, self.payload_id)
+            ..Cage::new(self.lease.name(), self.cage.workspace.clone(), limits, self.payload_id)
         }
     }
 

@@ -71,6 +71,11 @@ impl DataDir {
         self.root.join("work")
     }
 
+    /// What has to be removed should this process be killed, one file for each run.
+    pub(crate) fn leases(&self) -> PathBuf {
+        self.root.join("leases")
+    }
+
     pub(crate) fn dependencies(&self) -> PathBuf {
         self.root.join("dependencies")
     }

@@ -13,7 +13,7 @@ use bailiwick_git::Ed25519Signer;
 use bailiwick_ledger::{LedgerDir, LogKey, LogName, VerifierKey};
 use bailiwick_model::event::Fact;
 use bailiwick_model::subject::Taint;
-use bailiwick_sandbox::{ProcessTier, Tiers};
+use bailiwick_sandbox::{ProcessConfig, ProcessTier, Tiers};
 use bailiwick_store::{Store, StoreConfig};
 use bailiwick_warden::Warden;
 
@@ -71,7 +71,7 @@ impl Platform {
             agents: Arc::new(agents(config, &gateway)?),
             models: Arc::clone(&gateway) as Arc<dyn bailiwick_agent::ModelPort>,
             forge: Arc::new(forge),
-            tiers: Arc::new(tiers()?),
+            tiers: Arc::new(Tiers::new(process_tier(Some(&dir))?)),
             labeller: Arc::new(label),
         };
         let engine = Engine::new(parts, settings(&dir, config, &ledger_key, gate_sources));
@@ -88,9 +88,21 @@ impl Platform {
     }
 }
 
-/// The sandbox tiers of this machine.
-pub(crate) fn tiers() -> Result<Tiers> {
-    Ok(Tiers::new(ProcessTier::new().context("cannot prepare the process sandbox")?))
+/// The sandbox tier of this machine that the others stand on. Removes first what earlier runs on
+/// this data directory left behind; without one, what earlier runs without one did.
+pub(crate) fn process_tier(dir: Option<&DataDir>) -> Result<ProcessTier> {
+    let mut config = ProcessConfig::discover();
+    if let Some(dir) = dir {
+        config.leases = dir.leases();
+    }
+    let tier = ProcessTier::with(config).map_err(Told::from)?;
+    let orphans = tier.orphans();
+    if !orphans.left.is_empty() {
+        tracing::error!(%orphans, "an earlier run was cut off, and something of it is still there");
+    } else if !orphans.is_empty() {
+        tracing::warn!(%orphans, "an earlier run was cut off");
+    }
+    Ok(tier)
 }
 
 /// Removes what the work of an earlier process left on disk. Nothing is lost: a run that is taken

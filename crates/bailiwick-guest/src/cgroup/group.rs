@@ -118,15 +118,7 @@ impl Group {
     /// after its last process is gone, hence the attempts.
     pub(crate) fn remove(self) {
         for part in &self.parts {
-            for _ in 0..50 {
-                match fs::remove_dir(&part.directory) {
-                    Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
-                        kill_all(&part.directory);
-                        std::thread::sleep(std::time::Duration::from_millis(2));
-                    }
-                    _ => break,
-                }
-            }
+            remove_killing(&part.directory);
         }
     }
 
@@ -142,6 +134,32 @@ impl Group {
         };
         keyed(&part.directory.join(file), key)
     }
+}
+
+/// Whether the directory is gone.
+fn remove_killing(directory: &Path) -> bool {
+    for _ in 0..50 {
+        match fs::remove_dir(directory) {
+            Ok(()) => return true,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return true,
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                kill_all(directory);
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+/// The same with the cgroups below it, which runtimes of containers make.
+pub(super) fn remove_tree(directory: &Path) -> bool {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_tree(&entry.path());
+        }
+    }
+    remove_killing(directory)
 }
 
 fn cgroup_name(home: &CgroupHome) -> String {

@@ -52,6 +52,32 @@ pub fn candidates(mountinfo: &str, own: &str) -> Vec<CgroupHome> {
     homes
 }
 
+/// Every directory in which something that we start may make a cgroup, whatever the hierarchy
+/// controls. Pure like [`candidates`].
+pub fn own_directories(mountinfo: &str, own: &str) -> Vec<PathBuf> {
+    let mut directories = Vec::new();
+    for mount in mountinfo.lines().filter_map(parse_mount) {
+        let ours = |names: &str| match mount.kind {
+            "cgroup" => names.split(',').any(|name| {
+                // A hierarchy without a controller is known by its name.
+                mount.options.contains(&name)
+            }),
+            "cgroup2" => names.is_empty(),
+            _ => false,
+        };
+        let path = own.lines().filter_map(split_own).find(|(names, _)| ours(names));
+        let Some(directory) = path.and_then(|(_, path)| mount.directory(path)) else { continue };
+        if mount.kind == "cgroup2" {
+            let above = directory.parent().filter(|above| above.starts_with(&mount.point));
+            directories.extend(above.map(Path::to_owned));
+        }
+        directories.push(directory);
+    }
+    directories.sort();
+    directories.dedup();
+    directories
+}
+
 fn v1_name(controller: Controller) -> &'static str {
     match controller {
         Controller::Memory => "memory",
@@ -162,10 +188,32 @@ mod tests {
         );
     }
 
+    #[test]
+    fn every_hierarchy_has_a_place_of_ours() {
+        let more = "\n33 31 0:30 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer\n\
+                    34 31 0:31 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd";
+        let own = format!("{HYBRID_OWN}\n6:freezer:/f\n9:name=systemd:/s");
+        let found = own_directories(&format!("{HYBRID}{more}"), &own);
+        let found: Vec<_> = found.iter().map(|path| path.to_str().unwrap()).collect();
+        assert_eq!(
+            found,
+            [
+                "/sys/fs/cgroup/cpu,cpuacct",
+                "/sys/fs/cgroup/freezer/f",
+                "/sys/fs/cgroup/memory/a/b",
+                "/sys/fs/cgroup/pids",
+                "/sys/fs/cgroup/systemd/s",
+                "/sys/fs/cgroup/unified",
+                "/sys/fs/cgroup/unified/x",
+            ]
+        );
+    }
+
     proptest::proptest! {
         #[test]
         fn any_text_is_read_without_panic(mountinfo in "(.{0,40}( - )?(cgroup2? )?\n){0,6}", own in "([0-9]:.{0,20}\n){0,6}") {
             drop(candidates(&mountinfo, &own));
+            drop(own_directories(&mountinfo, &own));
         }
     }
 }

@@ -118,15 +118,20 @@ fn no_cgroup_stays_behind() {
     assert_eq!(scene.run(&["/bin/true"]).ended, Ended::Exit { code: 0 });
     for home in &scene.cage.cgroups {
         assert!(!home.directory.join(&scene.cage.name).exists());
-        // One of a process that is no more is swept away, one of a living process is not.
+        // What has the name that is swept is swept, also with something in it; nothing else is.
         let (stale, own) = (
-            home.directory.join("bailiwick-4194305-0"),
-            home.directory.join(format!("bailiwick-{}-own", std::process::id())),
+            home.directory.join(format!("bailiwick-stale{}-0", std::process::id())),
+            home.directory.join(format!("bailiwick-other{}-0", std::process::id())),
         );
         fs::create_dir(&stale).unwrap();
         fs::create_dir(&own).unwrap();
-        cgroup::sweep(std::slice::from_ref(home));
+        let mut sleeper = std::process::Command::new("sleep").arg("100000").spawn().unwrap();
+        fs::write(stale.join("cgroup.procs"), sleeper.id().to_string()).unwrap();
+        let prefix = format!("bailiwick-stale{}-", std::process::id());
+        let swept = cgroup::sweep(std::slice::from_ref(&home.directory), &prefix);
+        assert_eq!(swept, cgroup::Swept { removed: 1, left: 0 });
         assert!(!stale.exists());
+        assert_eq!(sleeper.wait().unwrap().code(), None, "it was killed");
         fs::remove_dir(&own).unwrap();
     }
 }

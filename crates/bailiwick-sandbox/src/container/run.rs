@@ -14,7 +14,7 @@ use super::{Engine, Runtime};
 use crate::error::SandboxError;
 use crate::inside::{self, Frame, Keeper};
 use crate::outcome::CommandOutcome;
-use crate::process::{CageConfig, Errand, cage_name};
+use crate::process::{CageConfig, Errand};
 
 /// How long a container may take until its payload starts.
 const START: Duration = Duration::from_secs(60);
@@ -51,7 +51,7 @@ impl Engine {
         config: &CageConfig,
         errand: Errand,
     ) -> Result<CommandOutcome, SandboxError> {
-        let name = cage_name();
+        let name = self.state.lease.name();
         let launch = |source| SandboxError::Launch { source };
         let bundle = Bundle::make(self, &name, config, &errand).map_err(launch)?;
         let filters = seccomp_filters().map_err(SandboxError::Cage)?;

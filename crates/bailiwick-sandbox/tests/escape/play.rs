@@ -264,6 +264,7 @@ async fn open(case: &Case, root: &Path, tier: &str, off: &[Guard]) -> Arc<dyn Sa
         launcher: "/proc/self/exe".into(),
         payload_id: bailiwick_sandbox::PAYLOAD_ID,
         toolchains,
+        leases: root.join("leases"),
     };
     let mut cage = CageConfig::new(root.join("workspace"));
     cage.limits = limits(case);

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::Result;
-use bailiwick_sandbox::Tier;
+use bailiwick_sandbox::{Tier, Tiers};
 use serde::Serialize;
 
 use crate::arguments::Common;
@@ -27,7 +27,7 @@ struct Finding {
 pub(crate) async fn run(common: &Common) -> Result<Done> {
     let mut findings = vec![git()];
     let chosen = configuration(common).map_or(Tier::Process, |config| config.sandbox.tier);
-    for report in crate::platform::tiers()?.report().await {
+    for report in Tiers::new(crate::platform::process_tier(None)?).report().await {
         let area = format!("sandbox tier `{}` ({})", report.tier, report.tier.isolation());
         findings.extend(report.probes.into_iter().map(|probe| Finding {
             area: area.clone(),

@@ -17,7 +17,7 @@ use bailiwick_model::path::WorkPath;
 use bailiwick_model::subject::{Context, Role, Subject};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_sandbox::{
-    Access, CageConfig, CommandOutcome, Limits, SandboxError, SetupError, Tier,
+    Access, CageConfig, CommandOutcome, Limits, SandboxError, SetupError, Tier, Tiers,
 };
 use bailiwick_warden::{
     ActError, BudgetBook, BudgetExceeded, Journal, JournalError, Reservation, Warden,
@@ -51,8 +51,11 @@ async fn try_command(common: &Common, arguments: SandboxRunArguments) -> Result<
         Some(tier) => (tier, "asked for with `--tier`"),
         None => (config.sandbox.tier, "`sandbox.tier` of the configuration"),
     };
-    let tiers = platform::tiers()?;
-    let place = tempfile_dir()?;
+    let process = platform::process_tier(None)?;
+    let directory = process.temporary_directory().map_err(Told::from)?;
+    let tiers = Tiers::new(process);
+    // After the tiers, so that it is gone before the lease under which it was made is given back.
+    let place = Trial(directory);
     let workspace = place.path().join("workspace");
     prepare(arguments.repo.as_deref(), &workspace).await?;
     let mut cage = CageConfig::new(&workspace);
@@ -84,7 +87,6 @@ async fn try_command(common: &Common, arguments: SandboxRunArguments) -> Result<
         .perform(&subject, &circumstances()?, command, |permit| sandbox.run(permit))
         .await
         .map_err(told)?;
-    drop(sandbox);
     if common.json {
         terminal::out_json(&report(tier, reason, &limits, &outcome));
     } else {
@@ -100,17 +102,7 @@ fn told(error: ActError<SandboxError>) -> Told {
     Told { code: error.code(), message: error.to_string(), hint: error.hint() }
 }
 
-/// A directory that is removed with everything in it.
-fn tempfile_dir() -> Result<Trial> {
-    let name: String =
-        crate::data_dir::random::<8>()?.iter().map(|byte| format!("{byte:02x}")).collect();
-    let path = std::env::temp_dir().join(format!("bailiwick-trial-{name}"));
-    std::fs::create_dir(&path)
-        .with_context(|| format!("cannot make the directory `{}`", path.display()))?;
-    Ok(Trial(path))
-}
-
-/// Where one trial takes place.
+/// Where one trial takes place. Removed with everything in it.
 struct Trial(std::path::PathBuf);
 
 impl Trial {
