@@ -5,6 +5,7 @@ use crate::rule::{Effect, Rule};
 use bailiwick_model::evidence;
 use bailiwick_sast::{Confidence, Finding, Language, Scan, Scanner, Severity, Sources, Unread};
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 /// The bundled rules, made ready once. That they can be is what `bailiwick-sast`'s tests show.
@@ -58,43 +59,60 @@ impl ContentGate for SastGate {
                 return inspected;
             }
         };
-        let mut files = 0_usize;
-        for pair in &input.change.pairs {
-            if Language::of_path(&pair.path).is_none() {
-                continue;
+        // files of one tree together: what many of them import is read once
+        let heads: Vec<Side<'_>> = sources(input)
+            .filter_map(|pair| Some((pair, pair.path.as_str(), pair.after.as_deref()?)))
+            .collect();
+        let heads = scan(scanner, input, &heads, &*input.head, &mut inspected);
+        // the side before is followed into the files of the base: what a changed function of another
+        // file lets through now is new in the file that calls it
+        let bases: Vec<Side<'_>> = heads
+            .iter()
+            .filter(|(_, scan)| !scan.findings.is_empty())
+            .filter_map(|(pair, _)| Some((*pair, pair.path_before(), pair.before.as_deref()?)))
+            .collect();
+        let bases = scan(scanner, input, &bases, &*input.base, &mut inspected);
+        for (pair, head) in &heads {
+            if let Some(reason) = head.unread {
+                inspected.doubts.push(format!("`{}`: {}", pair.path, explained(reason)));
             }
-            if input.is_late() {
-                inspected.doubts.push("the time was up before all files were read".to_owned());
-                break;
-            }
-            files += 1;
-            inspect_file(scanner, input, pair, &mut inspected);
+            let base = bases.iter().find(|(other, _)| std::ptr::eq(*other, *pair));
+            let base = base.map(|(_, scan)| hits(scanner, &pair.path, scan)).unwrap_or_default();
+            inspected.hits.extend(only_new(&base, hits(scanner, &pair.path, head)));
         }
+        let files = sources(input).count();
         inspected.doubts.extend(input.change.unread.iter().cloned());
         inspected.looked_at = format!("{files} source file{}", if files == 1 { "" } else { "s" });
         inspected
     }
 }
 
-fn inspect_file(scanner: &Scanner, input: &Input, pair: &FilePair, inspected: &mut Inspected) {
-    let Some(after) = &pair.after else { return };
-    let head = scanner.scan_among(&pair.path, after, &TreeSources(&*input.head));
-    if let Some(reason) = head.unread {
-        inspected.doubts.push(format!("`{}`: {}", pair.path, explained(reason)));
+/// A touched file with the path and the content of one side.
+type Side<'a> = (&'a FilePair, &'a str, &'a [u8]);
+
+fn sources(input: &Input) -> impl Iterator<Item = &FilePair> {
+    input.change.pairs.iter().filter(|pair| Language::of_path(&pair.path).is_some())
+}
+
+/// Scans files of one side; a doubt if the time was up before.
+fn scan<'a>(
+    scanner: &Scanner,
+    input: &Input,
+    sides: &[Side<'a>],
+    tree: &dyn Tree,
+    inspected: &mut Inspected,
+) -> Vec<(&'a FilePair, Scan)> {
+    let mut scans = Vec::with_capacity(sides.len());
+    let mut pairs = sides.iter().map(|(pair, ..)| *pair);
+    let files = sides.iter().map(|(_, path, bytes)| (*path, *bytes));
+    scanner.scan_each(files, &TreeSources(tree), |_, scan| {
+        scans.extend(pairs.next().map(|pair| (pair, scan)));
+        if input.is_late() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    if scans.len() < sides.len() {
+        inspected.doubts.push("the time was up before all files were read".to_owned());
     }
-    if head.findings.is_empty() {
-        return;
-    }
-    // the side before is followed into the files of the base: what a changed function of another
-    // file lets through now is new in the file that calls it
-    let base = pair
-        .before
-        .as_ref()
-        .map(|before| scanner.scan_among(pair.path_before(), before, &TreeSources(&*input.base)))
-        .unwrap_or_default();
-    inspected
-        .hits
-        .extend(only_new(&hits(scanner, &pair.path, &base), hits(scanner, &pair.path, &head)));
+    scans
 }
 
 fn hits(scanner: &Scanner, path: &str, scan: &Scan) -> Vec<Hit> {

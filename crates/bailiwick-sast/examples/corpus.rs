@@ -5,14 +5,17 @@
 //! for each category and for each half: even numbers were looked at while the rules were written,
 //! odd ones were not. `LIST` holds another tool's findings, a line `path,cwe` for each.
 //!
-//! `corpus --speed DIR`: scans every source file below, without labels: bytes a second on one core,
-//! findings by rule, and why files were not judged.
+//! `corpus --speed DIR`: scans every source file below, without labels: bytes for each second of
+//! processor time, findings by rule, and why files were not judged.
+//!
+//! `corpus --findings DIR`: every finding in the files below, a line for each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bailiwick_sast::{Language, Scanner, Sources};
+use bailiwick_sast::{Finding, Language, Scanner, Sources};
 
 /// Weaknesses that the labels and the rules number differently.
 fn same_weakness(rule: u32, label: u32) -> bool {
@@ -144,6 +147,20 @@ fn stem(path: &str) -> String {
     Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// Processor time of this process so far, its ended threads included.
+fn processor_time() -> Duration {
+    // the 14th and 15th field, counted after the name in brackets: user and system, in ticks of 10 ms
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: u64 = after
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    Duration::from_millis(ticks * 10)
+}
+
 /// How fast sources are scanned that nobody has labelled, and what is found in them.
 #[expect(clippy::expect_used, reason = "a measurement ends at the first thing that is amiss")]
 #[expect(clippy::print_stdout, reason = "a measurement prints its table")]
@@ -151,35 +168,72 @@ fn speed(directory: &Path, show: Option<&str>) {
     let scanner = Scanner::bundled().expect("the bundled rules can be used");
     let mut files = HashMap::new();
     walk(directory, directory, &mut files);
-    let mut by_language: BTreeMap<Language, (usize, usize, Duration)> = BTreeMap::new();
+    let tree = Tree(files);
+    let mut by_language: BTreeMap<Language, Vec<(&String, &Vec<u8>)>> = BTreeMap::new();
+    for (path, content) in &tree.0 {
+        if let Some(language) = Language::of_path(path) {
+            by_language.entry(language).or_default().push((path, content));
+        }
+    }
     let mut rules: BTreeMap<String, usize> = BTreeMap::new();
     let mut unread: BTreeMap<&str, usize> = BTreeMap::new();
-    for (path, content) in &files {
-        let started = Instant::now();
-        let scan = scanner.scan(path, content);
-        let took = started.elapsed();
-        let Some(language) = scan.language else { continue };
-        let sum = by_language.entry(language).or_default();
-        *sum = (sum.0 + 1, sum.1 + content.len(), sum.2 + took);
-        if took > Duration::from_secs(2) {
-            println!("slow: {path} {:.1} s", took.as_secs_f64());
-        }
-        if let Some(reason) = scan.unread {
-            *unread.entry(reason.code()).or_default() += 1;
-        }
-        for finding in scan.findings {
-            if show == Some(finding.rule.as_str()) {
-                println!("{path}:{} {}", finding.line, finding.excerpt);
+    let (mut all_bytes, mut all_took) = (0, Duration::ZERO);
+    for (language, files) in by_language {
+        let bytes: usize = files.iter().map(|(_, content)| content.len()).sum();
+        let before = processor_time();
+        let each = files.iter().map(|(path, content)| (path.as_str(), content.as_slice()));
+        scanner.scan_each(each, &tree, |path, scan| {
+            if let Some(reason) = scan.unread {
+                *unread.entry(reason.code()).or_default() += 1;
             }
-            *rules.entry(finding.rule).or_default() += 1;
-        }
+            for finding in scan.findings {
+                if show == Some(finding.rule.as_str()) {
+                    println!("{path}:{} {}", finding.line, finding.excerpt);
+                }
+                *rules.entry(finding.rule).or_default() += 1;
+            }
+            ControlFlow::Continue(())
+        });
+        let took = processor_time().saturating_sub(before);
+        row(&format!("{language:?}"), files.len(), bytes, took);
+        all_bytes += bytes;
+        all_took += took;
     }
-    for (language, (count, bytes, took)) in by_language {
-        let rate = bytes as f64 / 1e6 / took.as_secs_f64();
-        println!("{language:?}: {count} files, {:.1} MB, {rate:.1} MB/s", bytes as f64 / 1e6);
-    }
+    row("together", tree.0.len(), all_bytes, all_took);
     println!("findings: {rules:?}");
     println!("not judged wholly: {unread:?}");
+}
+
+#[expect(clippy::print_stdout, reason = "a measurement prints its table")]
+fn row(name: &str, files: usize, bytes: usize, took: Duration) {
+    let megabytes = bytes as f64 / 1e6;
+    println!(
+        "{name}: {files} files, {megabytes:.1} MB in {:.2} s of processor time, {:.1} MB/s",
+        took.as_secs_f64(),
+        megabytes / took.as_secs_f64().max(0.01)
+    );
+}
+
+/// Every finding, a line for each, so that two versions can be compared.
+#[expect(clippy::expect_used, reason = "a measurement ends at the first thing that is amiss")]
+#[expect(clippy::print_stdout, reason = "a measurement prints its table")]
+fn findings(directory: &Path) {
+    let scanner = Scanner::bundled().expect("the bundled rules can be used");
+    let mut files = HashMap::new();
+    walk(directory, directory, &mut files);
+    let tree = Tree(files);
+    let in_order: BTreeMap<&String, &Vec<u8>> = tree.0.iter().collect();
+    let each = in_order.into_iter().map(|(path, content)| (path.as_str(), content.as_slice()));
+    scanner.scan_each(each, &tree, |path, scan| {
+        if let Some(reason) = scan.unread {
+            println!("{path}: {}", reason.code());
+        }
+        for finding in scan.findings {
+            let Finding { rule, line, from_line, excerpt } = finding;
+            println!("{path}:{line} {rule} {from_line:?} {excerpt}");
+        }
+        ControlFlow::Continue(())
+    });
 }
 
 #[expect(clippy::expect_used, reason = "a measurement ends at the first thing that is amiss")]
@@ -190,6 +244,12 @@ fn main() {
         && first == "--speed"
     {
         speed(Path::new(directory), arguments.get(2).map(String::as_str));
+        return;
+    }
+    if let [first, directory] = arguments.as_slice()
+        && first == "--findings"
+    {
+        findings(Path::new(directory));
         return;
     }
     let corpus = PathBuf::from(arguments.first().expect("usage: corpus DIR [NAME=LIST]..."));
@@ -204,26 +264,25 @@ fn main() {
     walk(&corpus, &corpus, &mut files);
     let tree = Tree(files);
     let labels = labels(&corpus);
-    let started = Instant::now();
+    let before = processor_time();
     let mut ours: HashMap<String, BTreeSet<u32>> = HashMap::new();
     let wanted: BTreeSet<&str> = labels.iter().map(|label| label.name.as_str()).collect();
     let (mut bytes, mut unread) = (0_usize, 0_usize);
-    for (path, content) in &tree.0 {
-        if !wanted.contains(stem(path).as_str()) {
-            continue;
-        }
-        bytes += content.len();
-        let scan = scanner.scan_among(path, content, &tree);
+    let each = tree.0.iter().filter(|(path, _)| wanted.contains(stem(path).as_str()));
+    let each = each.map(|(path, content)| (path.as_str(), content.as_slice()));
+    scanner.scan_each(each, &tree, |path, scan| {
+        bytes += tree.0.get(path).map_or(0, Vec::len);
         unread += usize::from(scan.unread.is_some());
         let cwes = scan.findings.iter().filter_map(|f| scanner.rule(&f.rule)).map(|rule| rule.cwe);
         ours.entry(stem(path)).or_default().extend(cwes);
-    }
-    let took = started.elapsed();
+        ControlFlow::Continue(())
+    });
+    let took = processor_time().saturating_sub(before);
     println!(
-        "{} files, {bytes} bytes, {:.1} s, {:.2} MB/s on one core, {unread} not judged wholly",
+        "{} files, {bytes} bytes, {:.1} s of processor time, {:.2} MB/s on one core, {unread} not judged wholly",
         ours.len(),
         took.as_secs_f64(),
-        bytes as f64 / 1e6 / took.as_secs_f64()
+        bytes as f64 / 1e6 / took.as_secs_f64().max(0.01)
     );
     if let Some((what, category)) = &show {
         for label in labels.iter().filter(|label| label.category == *category) {

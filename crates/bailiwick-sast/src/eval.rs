@@ -11,6 +11,8 @@ mod model;
 mod sink;
 mod statement;
 
+pub(crate) use sink::SESSION;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -49,7 +51,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Module<'a> {
     /// The name by which it is imported.
     pub(crate) name: String,
-    pub(crate) unit: Unit<'a>,
+    pub(crate) unit: Rc<Unit<'a>>,
 }
 
 /// What one activation of a function has collected.

@@ -7,6 +7,7 @@ use ast_grep_core::Pattern;
 use regex::Regex;
 
 use crate::language::Language;
+use crate::needs::Needs;
 use crate::paths::{PathMap, last_part};
 use crate::rule::{
     CodePattern, Flows, Label, RouteRule, Rule, RuleError, Sink, expression, prefilter,
@@ -84,10 +85,11 @@ pub(crate) struct Table {
     plain_words: Option<AhoCorasick>,
     flow_words: Option<AhoCorasick>,
     source_words: Option<AhoCorasick>,
+    pub(crate) needs: Needs,
 }
 
 impl Table {
-    /// Whether any rule can hold in a text.
+    /// Whether any rule can hold in a text, at a first glance; [`Needs`] looks closer.
     pub(crate) fn may_hold(&self, text: &str) -> bool {
         let has = |words: &Option<AhoCorasick>| words.as_ref().is_some_and(|w| w.is_match(text));
         has(&self.plain_words) || (has(&self.flow_words) && has(&self.source_words))
@@ -178,12 +180,13 @@ impl Pack {
         weak_random: Taint,
     ) -> Result<Table, RuleError> {
         let family = language.family();
-        let mut table = Table::default();
+        let mut table = Table { needs: Needs::new(language), ..Table::default() };
         let (mut plain, mut flowing, mut origins) = (Vec::new(), Vec::new(), Vec::new());
         for (at_rule, rule) in self.rules.iter().enumerate() {
             let words = if rule.flow.is_some() { &mut flowing } else { &mut plain };
             for (at_sink, sink) in rule.sink.iter().enumerate().filter(|(_, s)| s.lang == family) {
                 let reference = SinkRef { rule: at_rule, sink: at_sink };
+                table.needs.sink(rule.flow, sink)?;
                 // a method that many things have is told by the argument that matters
                 let argument = sink
                     .conditions
@@ -205,10 +208,12 @@ impl Pack {
             }
             for pattern in rule.pattern.iter().filter(|pattern| pattern.lang == family) {
                 table.patterns.push(prepare_pattern(at_rule, rule, pattern, language)?);
+                table.needs.pattern(pattern)?;
                 plain.push(longest_word(&pattern.code).to_owned());
             }
             for route in rule.route.iter().filter(|route| route.lang == family) {
                 table.routes.push(prepare_route(at_rule, route)?);
+                table.needs.route(route)?;
                 plain.extend(route.words.iter().cloned());
             }
         }
@@ -218,6 +223,7 @@ impl Pack {
         };
         for source in flows.source.iter().filter(|source| source.lang == family) {
             let requires = source.requires.as_deref().map(expression).transpose()?;
+            table.needs.source(source)?;
             for path in &source.paths {
                 table.sources.insert(path, (taint_of(source.label), requires.clone()));
                 origins.push(rarest_part(path).to_owned());
@@ -241,6 +247,7 @@ impl Pack {
             }
         }
         for handler in flows.handler.iter().filter(|handler| handler.lang == family) {
+            table.needs.handler(handler)?;
             for call in &handler.calls {
                 table.handler_calls.insert(call, handler.tainted);
                 origins.push(last_part(call).to_owned());
@@ -254,6 +261,7 @@ impl Pack {
                 tainted: handler.tainted,
             });
         }
+        table.needs.finish()?;
         table.plain_words = some_words(&plain)?;
         table.flow_words = some_words(&flowing)?;
         table.source_words = some_words(&origins)?;
@@ -329,7 +337,7 @@ fn words_of(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.len() > 2)
 }
 
-fn longest_word(text: &str) -> &str {
+pub(crate) fn longest_word(text: &str) -> &str {
     words_of(text)
         .filter(|word| !word.chars().all(|c| c.is_uppercase()))
         .max_by_key(|word| word.len())

@@ -84,7 +84,17 @@ pub(crate) fn is_minified(text: &str) -> bool {
 
 /// Parses a source within its budget.
 pub(crate) fn parse(text: &str, language: Language) -> Result<StrDoc<Language>, Unread> {
-    let mut parser = Parser::new();
+    parse_with(&mut Parser::new(), text, language)
+}
+
+/// The same with a parser that was used before: it keeps what memory it has.
+pub(crate) fn parse_with(
+    parser: &mut Parser,
+    text: &str,
+    language: Language,
+) -> Result<StrDoc<Language>, Unread> {
+    // where the last file was given up it would go on
+    parser.reset();
     parser.set_language(&language.get_ts_language()).map_err(|_| Unread::Unparsable)?;
     let mut left = FREE_CALLS + text.len() / 1024 * CALLS_PER_KIB;
     let mut progress = |_: &ParseState| match left.checked_sub(1) {

@@ -1,24 +1,26 @@
 //! From a file's bytes to findings.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use ast_grep_core::tree_sitter::StrDoc;
 
 use crate::eval::{Hit, Module, evaluate};
-use crate::ir::Unit;
 use crate::language::Language;
 use crate::lower::lower;
+use crate::needs::{Possible, Seen};
 use crate::pack::Pack;
-use crate::parse::{Unread, is_minified, parse, text};
+use crate::parse::{Unread, is_minified, parse_with, text};
+use crate::project::{Project, Texts};
 use crate::rule::{Rule, RuleError, bundled};
 use crate::{patterns, routes};
 
-/// The stack of the thread that follows nested code.
+/// The stack on which nested code is followed, where the caller has less than enough left.
 const STACK_BYTES: usize = 64 << 20;
-/// The most files that are read to follow calls out of one file.
-const MAX_MODULES: usize = 12;
-/// Their size in all, in bytes.
-const MAX_MODULE_BYTES: usize = 512 << 10;
+/// What is enough.
+const STACK_LEFT_BYTES: usize = 48 << 20;
 /// Longest line in a finding, in characters.
 const MAX_EXCERPT: usize = 160;
 
@@ -110,6 +112,32 @@ impl Scanner {
 
     /// Scans a file, and follows calls into others of its tree.
     pub fn scan_among(&self, path: &str, bytes: &[u8], sources: &dyn Sources) -> Scan {
+        let texts = Texts::default();
+        self.scan_in(&Project::new(sources, &texts), path, bytes)
+    }
+
+    /// Scans files of one tree, and follows calls into others of it. What many of them import is
+    /// read once. Ends early where `done` says so.
+    pub fn scan_each<'f>(
+        &self,
+        files: impl IntoIterator<Item = (&'f str, &'f [u8])>,
+        sources: &dyn Sources,
+        mut done: impl FnMut(&'f str, Scan) -> ControlFlow<()>,
+    ) {
+        let mut files = files.into_iter().peekable();
+        while files.peek().is_some() {
+            let texts = Texts::default();
+            let project = Project::new(sources, &texts);
+            while !project.is_full() {
+                let Some((path, bytes)) = files.next() else { return };
+                if done(path, self.scan_in(&project, path, bytes)).is_break() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn scan_in(&self, project: &Project<'_>, path: &str, bytes: &[u8]) -> Scan {
         let Some(language) = Language::of_path(path) else { return Scan::default() };
         let unread =
             |reason| Scan { language: Some(language), findings: Vec::new(), unread: Some(reason) };
@@ -117,28 +145,54 @@ impl Scanner {
             Ok(text) => text,
             Err(reason) => return unread(reason),
         };
-        if !self.pack.table(language).may_hold(text) {
-            return Scan { language: Some(language), ..Scan::default() };
+        let nothing = || Scan { language: Some(language), ..Scan::default() };
+        let table = self.pack.table(language);
+        if !table.may_hold(text) {
+            return nothing();
         }
+        let seen = table.needs.look(text);
+        let possible = Possible {
+            values: table.needs.values(&seen, text)
+                || project
+                    .glance(path, text, language, (&table.needs, &seen))
+                    .is_none_or(|all| table.needs.values(&all, text)),
+            patterns: table.needs.patterns(&seen, text),
+            routes: table.needs.routes(&seen, text),
+        };
+        if !possible.anything() {
+            return nothing();
+        }
+        self.scan_possible(project, (path, text, language), (&seen, possible))
+    }
+
+    fn scan_possible(
+        &self,
+        project: &Project<'_>,
+        (path, text, language): (&str, &str, Language),
+        (seen, possible): (&Seen, Possible),
+    ) -> Scan {
+        let unread =
+            |reason| Scan { language: Some(language), findings: Vec::new(), unread: Some(reason) };
         if is_minified(text) {
             return unread(Unread::Minified);
         }
         // nested code needs more stack than a caller's thread may have
-        let result = std::thread::scope(|scope| {
-            std::thread::Builder::new()
-                .stack_size(STACK_BYTES)
-                .spawn_scoped(scope, || self.scan_text(path, text, language, sources))
-                .map(std::thread::ScopedJoinHandle::join)
+        let scanned = stacker::maybe_grow(STACK_LEFT_BYTES, STACK_BYTES, || {
+            catch_unwind(AssertUnwindSafe(|| {
+                self.scan_text(project, (path, text, language), (seen, possible))
+            }))
         });
-        match result {
-            Ok(Ok(scan)) => scan,
-            Ok(Err(_)) | Err(_) => unread(Unread::Failed),
-        }
+        scanned.unwrap_or_else(|_| unread(Unread::Failed))
     }
 
-    fn scan_text(&self, path: &str, text: &str, language: Language, sources: &dyn Sources) -> Scan {
+    fn scan_text(
+        &self,
+        project: &Project<'_>,
+        (path, text, language): (&str, &str, Language),
+        (seen, possible): (&Seen, Possible),
+    ) -> Scan {
         let mut scan = Scan { language: Some(language), ..Scan::default() };
-        let document = match parse(text, language) {
+        let document = match parse_with(&mut project.parser().borrow_mut(), text, language) {
             Ok(document) => document,
             Err(reason) => {
                 scan.unread = Some(reason);
@@ -150,21 +204,26 @@ impl Scanner {
         }
         let table = self.pack.table(language);
         let mut hits = BTreeSet::new();
-        let unit = lower(document.tree.root_node(), text, language);
-        if unit.cut.is_some() {
-            scan.unread = Some(Unread::TooDeep);
+        if possible.values || possible.routes {
+            let unit = lower(document.tree.root_node(), text, language);
+            if unit.cut.is_some() {
+                scan.unread = Some(Unread::TooDeep);
+            }
+            hits.extend(routes::find(table, &unit, text));
+            let (neighbours, mut all) = project.neighbours(path, language, &unit, &table.needs);
+            all.join(seen);
+            if table.needs.values(&all, text) {
+                let mut modules = vec![Module { name: String::new(), unit: Rc::new(unit) }];
+                let neighbours = neighbours.into_iter();
+                modules.extend(neighbours.map(|(name, unit)| Module { name, unit }));
+                let outcome = evaluate(&self.pack, table, &modules, text);
+                scan.unread = scan.unread.or(outcome.cut);
+                hits.extend(outcome.hits);
+            }
         }
-        let documents = neighbours(path, language, &unit, sources);
-        hits.extend(routes::find(table, &unit, text));
-        let mut modules = vec![Module { name: String::new(), unit }];
-        for (name, document) in &documents {
-            let unit = lower(document.tree.root_node(), &document.src, language);
-            modules.push(Module { name: name.clone(), unit });
+        if possible.patterns {
+            hits.extend(patterns::find(table, document));
         }
-        let outcome = evaluate(&self.pack, table, &modules, text);
-        scan.unread = scan.unread.or(outcome.cut);
-        hits.extend(outcome.hits);
-        hits.extend(patterns::find(table, document));
         let lines: Vec<&str> = text.lines().collect();
         let mut seen = BTreeSet::new();
         for hit in hits {
@@ -207,89 +266,46 @@ fn mostly_errors(document: &StrDoc<Language>) -> bool {
     broken * 3 > document.src.len()
 }
 
-/// The files that a file imports, and those that they import.
-fn neighbours(
-    path: &str,
-    language: Language,
-    unit: &Unit<'_>,
-    sources: &dyn Sources,
-) -> Vec<(String, StrDoc<Language>)> {
-    let mut found: Vec<(String, StrDoc<Language>)> = Vec::new();
-    let mut waiting: Vec<(String, String)> =
-        unit.modules.iter().map(|module| (path.to_owned(), module.clone())).collect();
-    let mut bytes_left = MAX_MODULE_BYTES;
-    let mut at = 0;
-    while let Some((importer, module)) = waiting.get(at).cloned() {
-        at += 1;
-        if found.len() >= MAX_MODULES || at > 200 {
-            break;
-        }
-        if found.iter().any(|(name, _)| *name == module) {
-            continue;
-        }
-        let read = places(&importer, &module, language)
-            .into_iter()
-            .find_map(|place| sources.read(&place).map(|bytes| (place, bytes)));
-        let Some((place, bytes)) = read else { continue };
-        let (Ok(text), true) = (text(&bytes), place != path) else { continue };
-        let Some(left) = bytes_left.checked_sub(text.len()) else { continue };
-        let Ok(document) = parse(text, language) else { continue };
-        bytes_left = left;
-        let unit = lower(document.tree.root_node(), &document.src, language);
-        waiting.extend(unit.modules.iter().map(|module| (place.clone(), module.clone())));
-        found.push((module, document));
-    }
-    found
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Where a module may stand.
-fn places(importer: &str, module: &str, language: Language) -> Vec<String> {
-    let directory = importer.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let join = |directory: &str, rest: &str| {
-        if directory.is_empty() { rest.to_owned() } else { format!("{directory}/{rest}") }
-    };
-    match language {
-        Language::Python => {
-            let dots = module.len() - module.trim_start_matches('.').len();
-            let file = module.trim_start_matches('.').replace('.', "/");
-            let mut roots = vec![directory];
-            while let Some((parent, _)) = roots.last().and_then(|last| last.rsplit_once('/')) {
-                roots.push(parent);
-            }
-            if !directory.is_empty() {
-                roots.push("");
-            }
-            if dots > 0 {
-                roots = roots.into_iter().skip(dots - 1).take(1).collect();
-            }
-            let named = roots.into_iter().take(6).flat_map(|root| {
-                [join(root, &format!("{file}.py")), join(root, &format!("{file}/__init__.py"))]
-            });
-            named.collect()
-        }
-        Language::JavaScript | Language::TypeScript | Language::Tsx if module.starts_with('.') => {
-            let mut parts: Vec<&str> = directory.split('/').filter(|p| !p.is_empty()).collect();
-            for part in module.split('/') {
-                match part {
-                    "." | "" => {}
-                    ".." => {
-                        parts.pop();
-                    }
-                    part => parts.push(part),
+    /// What is skipped by its words alone is what has no findings: each text is also scanned whole.
+    fn check(scanner: &Scanner, path: &str, text: &str) {
+        let texts = Texts::default();
+        let project = Project::new(&NoSources, &texts);
+        let language = Language::of_path(path).unwrap();
+        let mut seen = scanner.pack.table(language).needs.look(text);
+        seen.take_all();
+        let all = Possible { values: true, patterns: true, routes: true };
+        let whole = scanner.scan_possible(&project, (path, text, language), (&seen, all));
+        assert_eq!(scanner.scan(path, text.as_bytes()).findings, whole.findings, "{text}");
+    }
+
+    #[test]
+    fn what_is_skipped_has_no_findings() {
+        let scanner = Scanner::bundled().unwrap();
+        let examples: Vec<_> = scanner.rules().iter().flat_map(|rule| &rule.example).collect();
+        let ending = |language| match language {
+            Language::Python => "py",
+            Language::JavaScript => "js",
+            Language::TypeScript => "ts",
+            Language::Tsx => "tsx",
+            Language::Go => "go",
+            Language::Java => "java",
+            Language::CSharp => "cs",
+            Language::Rust => "rs",
+        };
+        assert!(examples.len() > 50);
+        for example in examples {
+            let path = format!("a.{}", ending(example.lang));
+            for text in [&example.good, &example.bad] {
+                check(&scanner, &path, text);
+                // and with some of its words gone
+                for gone in ["request", "Request", "os", "import", "new", "http", "'", "exec"] {
+                    check(&scanner, &path, &text.replace(gone, "it"));
                 }
             }
-            let base = parts.join("/");
-            ["", ".js", ".ts", ".mjs", ".cjs", ".tsx", ".jsx", "/index.js", "/index.ts"]
-                .iter()
-                .map(|ending| format!("{base}{ending}"))
-                .collect()
         }
-        Language::JavaScript
-        | Language::TypeScript
-        | Language::Tsx
-        | Language::Go
-        | Language::Java
-        | Language::CSharp
-        | Language::Rust => Vec::new(),
     }
 }

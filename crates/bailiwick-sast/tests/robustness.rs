@@ -10,7 +10,8 @@ static SCANNER: LazyLock<Scanner> = LazyLock::new(|| Scanner::bundled().unwrap()
 /// Files of each language with words that every rule is after, so that nothing is skipped.
 const ENDINGS: &[&str] = &["py", "js", "ts", "tsx", "go", "java", "cs", "rs"];
 const WORDS: &str = "eval exec open request query req body Mapping HttpPost md5 SHA1 process \
-    Command Query Path File HttpServletRequest exec.Command http.Request ";
+    Command Query Path File HttpServletRequest exec.Command http.Request os args FormValue \
+    getParameter Runtime Start axum new ";
 
 #[test]
 fn a_hundred_thousand_brackets_are_too_deep_and_no_crash() {
@@ -61,7 +62,12 @@ fn what_can_not_be_judged_says_why() {
     assert_eq!(SCANNER.scan("a.js", minified.as_bytes()).unread, Some(Unread::Minified));
     let prose = format!("eval request {}", "%% no ( code [ at } all ;; << \n".repeat(200));
     assert_eq!(
-        SCANNER.scan("a.java", format!("class HttpServletRequest exec {prose}").as_bytes()).unread,
+        SCANNER
+            .scan(
+                "a.java",
+                format!("class HttpServletRequest getParameter Runtime exec {prose}").as_bytes()
+            )
+            .unread,
         Some(Unread::Unparsable)
     );
     // the control: the same rules judge an ordinary file of the same names

@@ -6,7 +6,7 @@ use crate::rule::{Condition, Sink};
 use crate::value::{Shape, Value};
 
 /// The pattern for keyed collections that keep what visitors are recognised by.
-const SESSION: &str = "session[]";
+pub(crate) const SESSION: &str = "session[]";
 
 /// What a call is made with.
 pub(super) struct Called<'s, 'a> {
