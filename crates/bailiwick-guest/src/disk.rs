@@ -23,9 +23,9 @@ const CLOSE_SHARE: u32 = 50;
 /// Blocks of `st_blocks` have this size, whatever the file system.
 const BLOCK: u64 = 512;
 
-/// The watch over one run.
+/// The watch over how much of the disk one run takes.
 #[derive(Debug)]
-pub(crate) struct DiskWatch {
+pub struct DiskWatch {
     directories: Vec<PathBuf>,
     limit: u64,
     since: SystemTime,
@@ -34,8 +34,8 @@ pub(crate) struct DiskWatch {
 }
 
 impl DiskWatch {
-    /// Begins to watch.
-    pub(crate) fn new(directories: Vec<PathBuf>, limit: u64) -> Self {
+    /// Begins to watch what is written below these directories.
+    pub fn new(directories: Vec<PathBuf>, limit: u64) -> Self {
         let free = free(&directories);
         // A file system's clock can be one tick behind.
         let since = SystemTime::now().checked_sub(Duration::from_millis(20));
@@ -49,7 +49,7 @@ impl DiskWatch {
     }
 
     /// Whether the run took more than its limit. `processes` are those of its cage.
-    pub(crate) fn is_over(&mut self, processes: impl FnOnce() -> Vec<u32>) -> bool {
+    pub fn is_over(&mut self, processes: impl FnOnce() -> Vec<u32>) -> bool {
         let now = Instant::now();
         if !self.fell() && now < self.next_close {
             return false;
@@ -62,7 +62,7 @@ impl DiskWatch {
     }
 
     /// Whether the run left more than its limit behind, after its last process has ended.
-    pub(crate) fn left_too_much(&mut self) -> bool {
+    pub fn left_too_much(&mut self) -> bool {
         self.fell() && self.named() > self.limit
     }
 

@@ -31,6 +31,7 @@ mod supervise;
 mod wire;
 
 pub use cage::seccomp_filters;
+pub use disk::DiskWatch;
 pub use launcher::{MARKER, dispatch};
 pub use reply::{
     Answer, Applied, CageError, Captured, Ended, Entry, FileError, Limit, Match, NotApplied, Reply,
@@ -39,4 +40,5 @@ pub use spec::{
     Access, Cage, CageSpec, Guard, HOME, Limits, Mount, Network, Operation, SCRATCH, WORKSPACE,
     WriteMode,
 };
+pub use supervise::FORK_BOMB;
 pub use wire::{WireError, read_message, write_message};

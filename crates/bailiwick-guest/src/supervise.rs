@@ -19,7 +19,7 @@ use crate::spec::{CageSpec, Guard};
 const MAX_REPORT_BYTES: usize = 48 << 20;
 
 /// How many refused forks make a bomb. A build that hits the limit fails or waits long before.
-const BOMB: u64 = 1_000;
+pub const FORK_BOMB: u64 = 1_000;
 
 /// What the init reports, one JSON document a line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -143,7 +143,7 @@ impl Watch {
                     self.end(started, Ended::Limit { limit: Limit::WallClock })?;
                 } else if written > limits.output_total_bytes {
                     self.end(started, Ended::Limit { limit: Limit::Output })?;
-                } else if group.limits(Controller::Pids) && group.refused_forks() > BOMB {
+                } else if group.limits(Controller::Pids) && group.refused_forks() > FORK_BOMB {
                     self.end(started, Ended::Limit { limit: Limit::Pids })?;
                 } else if self.disk.is_over(|| disk::processes_of(init)) {
                     self.end(started, Ended::Limit { limit: Limit::Disk })?;

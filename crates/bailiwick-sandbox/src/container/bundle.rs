@@ -240,7 +240,7 @@ fn specification(engine: &Engine, name: &str, errand: &Errand, mounts: Vec<Value
                 "inheritable": none,
                 "ambient": none,
             },
-            "rlimits": rlimits(&errand.limits),
+            "rlimits": rlimits(&errand.limits, !engine.cgroups.homes.is_empty()),
             "noNewPrivileges": true,
             "oomScoreAdj": 500,
         },
@@ -261,8 +261,10 @@ fn resources(limits: &Limits) -> Value {
     })
 }
 
-fn rlimits(limits: &Limits) -> Vec<Value> {
+fn rlimits(limits: &Limits, counted: bool) -> Vec<Value> {
     let seconds = limits.cpu_time_ms.div_ceil(1000);
+    // Where there is a cgroup, its limit is to be met first: it counts what it refuses.
+    let spare = if counted { limits.pids.max(64) } else { 1 };
     [
         ("RLIMIT_CPU", seconds),
         ("RLIMIT_NOFILE", limits.open_files),
@@ -271,7 +273,7 @@ fn rlimits(limits: &Limits) -> Vec<Value> {
         ("RLIMIT_CORE", 1),
         ("RLIMIT_MEMLOCK", 64 << 10),
         ("RLIMIT_MSGQUEUE", 800 << 10),
-        ("RLIMIT_NPROC", limits.pids.saturating_add(1)),
+        ("RLIMIT_NPROC", limits.pids.saturating_add(spare)),
     ]
     .iter()
     .map(|(kind, value)| json!({"type": kind, "soft": value, "hard": value}))

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use bailiwick_guest::{Limits, Network, WORKSPACE, seccomp_filters};
+use bailiwick_guest::{DiskWatch, FORK_BOMB, Limits, Network, WORKSPACE, seccomp_filters};
 use bailiwick_model::outcome::Ended;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
@@ -33,6 +33,8 @@ struct Course {
     figures: Figures,
     /// How many bytes of output there were.
     output: u64,
+    /// None while somebody looks.
+    disk: Option<DiskWatch>,
 }
 
 enum End {
@@ -78,11 +80,22 @@ impl Engine {
             stderr: Keeper::new(errand.limits.output_bytes),
             figures: Figures::default(),
             output: 0,
+            disk: Some(DiskWatch::new(
+                std::iter::once(&config.workspace).chain(&config.scratch).cloned().collect(),
+                errand.limits.disk_bytes,
+            )),
         };
         let refused = match sent {
             Ok(()) => self.follow(&name, &errand.limits, &mut stdout, &mut course).await,
             Err(error) => Some(error.to_string()),
         };
+        // What was written faster than anybody looked.
+        if !matches!(course.end, Some(End::Limit(_) | End::NotStarted(_)))
+            && course.standing.is_some()
+            && watch(&mut course.disk, DiskWatch::left_too_much).await
+        {
+            course.end = Some(End::Limit("disk"));
+        }
         let duration = course.standing.map(|since| since.elapsed()).unwrap_or_default();
         // This ends the container.
         drop(stdin);
@@ -130,6 +143,9 @@ impl Engine {
         course: &mut Course,
     ) -> Option<String> {
         let begun = Instant::now();
+        // Not begun anew with each frame: who writes all the time is looked at like anybody.
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let left = match course.standing {
                 None => START.saturating_sub(begun.elapsed()),
@@ -151,11 +167,20 @@ impl Engine {
             let read = loop {
                 tokio::select! {
                     read = &mut frame => break Some(read),
-                    () = tokio::time::sleep(LOOK.min(left)) => {
+                    _ = looks.tick() => {
                         self.look(name, course);
+                        let processes = self.processes_of(name);
+                        if watch(&mut course.disk, |disk| disk.is_over(|| processes)).await {
+                            course.end = Some(End::Limit("disk"));
+                            return None;
+                        }
                         let used = course.figures.cpu_ms.unwrap_or(0);
                         if used >= limits.cpu_time_ms {
                             course.end = Some(End::Limit("cpu_time"));
+                            return None;
+                        }
+                        if course.figures.refused_forks > FORK_BOMB {
+                            course.end = Some(End::Limit("pids"));
                             return None;
                         }
                         let over = course.standing.map_or_else(
@@ -198,6 +223,19 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// What runs in the container, as the host numbers it.
+    fn processes_of(&self, name: &str) -> Vec<u32> {
+        let lists = self.cgroups.homes.iter().map(|home| home.directory.join(name));
+        let lists =
+            lists.filter_map(|cgroup| std::fs::read_to_string(cgroup.join("cgroup.procs")).ok());
+        let mut processes: Vec<u32> = lists
+            .flat_map(|list| list.lines().filter_map(|line| line.parse().ok()).collect::<Vec<_>>())
+            .collect();
+        processes.sort_unstable();
+        processes.dedup();
+        processes
     }
 
     fn look(&self, name: &str, course: &mut Course) {
@@ -309,11 +347,10 @@ impl Engine {
             "no_new_privs: set".to_owned(),
             "capabilities: none, and no way back".to_owned(),
             "seccomp: system call filter".to_owned(),
+            "disk: what the command adds is watched".to_owned(),
         ];
-        let mut not_applied = vec![
-            "Landlock: the container's own mounts stand in for it".to_owned(),
-            "disk: what the command adds to the workspace is not counted in this tier".to_owned(),
-        ];
+        let mut not_applied =
+            vec!["Landlock: the container's own mounts stand in for it".to_owned()];
         if self.cgroups.homes.is_empty() {
             not_applied.push("cgroup: there is none to be had here".to_owned());
         } else {
@@ -326,10 +363,26 @@ impl Engine {
     }
 }
 
+/// Looks at the disk where nobody is kept waiting. A look that fails says nothing, and is the last.
+async fn watch(
+    disk: &mut Option<DiskWatch>,
+    look: impl FnOnce(&mut DiskWatch) -> bool + Send + 'static,
+) -> bool {
+    let Some(mut watch) = disk.take() else { return false };
+    let looked = tokio::task::spawn_blocking(move || {
+        let over = look(&mut watch);
+        (watch, over)
+    });
+    let Ok((watch, over)) = looked.await else { return false };
+    *disk = Some(watch);
+    over
+}
+
 /// An end as `waitpid` tells it.
 fn ended(status: i32, memory_kills: bool) -> Ended {
     let signal = status & 0x7f;
-    if signal == 9 && memory_kills {
+    // As in the process tier: what failed after somebody was killed for memory failed for that.
+    if status != 0 && memory_kills {
         return Ended::Limit { limit: "memory".to_owned() };
     }
     if signal == 0 { Ended::Exit { code: (status >> 8) & 0xff } } else { Ended::Signal { signal } }

@@ -43,6 +43,7 @@ struct Case {
     pids: Option<u64>,
     memory_mib: Option<u64>,
     output_total_mib: Option<u64>,
+    disk_mib: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,8 +66,8 @@ impl Host {
     }
 }
 
-fn skip(tier: Tier, why: &str) {
-    let line = format!("SKIPPED: contract on tier `{tier}`: {why}\n");
+pub(crate) fn skip(what: &str, tier: Tier, why: &str) {
+    let line = format!("SKIPPED: {what} on tier `{tier}`: {why}\n");
     // Past the capture of test output: a skip is said aloud.
     std::io::stderr().write_all(line.as_bytes()).unwrap();
     if let Some(log) = std::env::var_os("BAILIWICK_SKIP_LOG") {
@@ -83,7 +84,7 @@ async fn holds(tier: Tier) {
         // Missing is an error, never another tier.
         assert!(error.is_some_and(|error| error.code() == "sandbox.tier_missing"), "{missing}");
         assert!(!missing.how_to_get.is_empty(), "{missing}");
-        return skip(tier, &missing.reason);
+        return skip("contract", tier, &missing.reason);
     }
     let cases: Cases = toml::from_str(include_str!("contract.toml")).unwrap();
     let (directory, workspace) = place();
@@ -124,6 +125,9 @@ async fn check(
     cage.limits.memory_bytes = case.memory_mib.unwrap_or(1024) << 20;
     if let Some(mebibytes) = case.output_total_mib {
         cage.limits.output_total_bytes = mebibytes << 20;
+    }
+    if let Some(mebibytes) = case.disk_mib {
+        cage.limits.disk_bytes = mebibytes << 20;
     }
     cage.limits.tmpfs_bytes = 64 << 20;
     let sandbox = tiers.open(tier, cage).await.map_err(|error| error.to_string())?;

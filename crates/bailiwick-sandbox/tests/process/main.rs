@@ -1,6 +1,8 @@
 //! The process tier as the rest of Bailiwick uses it: through permits, with real cages.
 
 #[cfg(test)]
+mod beside;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod contract;
