@@ -20,6 +20,7 @@ mod agents;
 mod arguments;
 mod effect;
 mod ending;
+mod hearing;
 mod port;
 mod program;
 mod replay;
@@ -33,6 +34,7 @@ mod transcript;
 mod turn;
 
 pub use agents::{Agent, AgentInfo, Agents, BuiltIn};
+pub use hearing::{Hearing, HearingError};
 pub use port::ModelPort;
 pub use program::{
     Adapter, Assignment, ClaudeCode, Codex, Located, Program, ProgramError, Report, ReportedStep,

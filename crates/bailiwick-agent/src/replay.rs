@@ -8,10 +8,12 @@ use bailiwick_model::event::{Entry, Event, Fact, SessionEnd, Step};
 use bailiwick_model::id::{ActionId, Oid, SessionId};
 use bailiwick_model::outcome::Outcome;
 use bailiwick_model::payload::Payload;
+use bailiwick_model::remark::Message as Heard;
 use bailiwick_model::subject::Taint;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::hearing::told;
 use crate::session::Opening;
 use crate::transcript::{TakenStep, ToldResult};
 
@@ -60,6 +62,8 @@ pub(crate) struct Progress {
     pub(crate) steps: Vec<TakenStep>,
     /// The reply of a model to the step that is not over.
     pub(crate) pending: Option<ChatReply>,
+    /// What the step that is not over was told by people.
+    pub(crate) said: Vec<Heard>,
     /// Set once the run is recorded as ended.
     pub(crate) end: Option<SessionEnd>,
 }
@@ -85,6 +89,29 @@ impl From<&Opening> for RecordedOpening {
     }
 }
 
+impl RecordedOpening {
+    /// Adds what people said before the first step.
+    pub(crate) fn hear(&mut self, texts: impl IntoIterator<Item = String>) {
+        for text in texts {
+            self.user.push_str("\n\n");
+            self.user.push_str(&text);
+        }
+    }
+}
+
+impl Progress {
+    /// Puts what was said before a step where its model call had it.
+    fn hear(&mut self, step: u32, messages: &[Heard]) {
+        let texts = messages.iter().map(told);
+        let before = usize::try_from(step).unwrap_or(usize::MAX).checked_sub(2);
+        match (before.and_then(|at| self.steps.get_mut(at)), &mut self.start) {
+            (Some(earlier), _) => earlier.heard.extend(texts),
+            (None, Some(start)) => start.opening.hear(texts),
+            (None, None) => {}
+        }
+    }
+}
+
 enum Permitted {
     Start,
     Model { step: u32 },
@@ -95,6 +122,7 @@ pub(crate) fn progress(session: SessionId, history: &[Entry]) -> Result<Progress
     let mut progress = Progress::default();
     let mut permitted: BTreeMap<ActionId, Permitted> = BTreeMap::new();
     let mut replies: BTreeMap<u32, ChatReply> = BTreeMap::new();
+    let mut heard: BTreeMap<u32, Vec<Heard>> = BTreeMap::new();
     for entry in history.iter().filter(|entry| entry.event.session() == Some(session)) {
         let seq = entry.seq;
         match &entry.event {
@@ -128,9 +156,18 @@ pub(crate) fn progress(session: SessionId, history: &[Entry]) -> Result<Progress
                     }
                     progress.steps.push(taken(seq, step)?);
                 }
+                Fact::SteeringHeard { step, messages, .. } => {
+                    heard.entry(*step).or_default().extend(messages.iter().cloned());
+                }
                 Fact::SessionEnded { end, .. } => progress.end = Some(end.clone()),
                 _ => {}
             },
+        }
+    }
+    for (step, messages) in heard {
+        progress.hear(step, &messages);
+        if step == number_after(progress.steps.len()) {
+            progress.said = messages;
         }
     }
     progress.pending = replies.remove(&number_after(progress.steps.len()));
@@ -155,6 +192,7 @@ fn taken(seq: u64, step: &Step) -> Result<TakenStep, HistoryError> {
         taint: step.taint.clone(),
         denials: step.denials,
         origins: step.origins.clone(),
+        heard: Vec::new(),
     })
 }
 

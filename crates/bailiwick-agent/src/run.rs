@@ -9,12 +9,14 @@ use bailiwick_model::event::{Entry, Fact, SessionEnd, Step};
 use bailiwick_model::id::ApprovalId;
 use bailiwick_model::outcome::EffectError;
 use bailiwick_model::payload::Payload;
+use bailiwick_model::remark::Message as Said;
 use bailiwick_model::subject::{Context, Taint, TaintOrigin};
 use bailiwick_model::task::MicroUsd;
 use bailiwick_warden::{ActError, JournalError, Warden};
 use serde::Serialize;
 
 use crate::ending::{ending, stopped};
+use crate::hearing::{HearingError, told};
 use crate::port::{Interruptible, ModelPort, interruptible};
 use crate::replay::{self, HistoryError, RecordedOpening, Start, number_after};
 use crate::session::{Session, SnapshotError};
@@ -67,6 +69,13 @@ pub enum RunError {
         #[source]
         source: serde_json::Error,
     },
+    /// What people say to the run can't be looked up.
+    #[error("the session stopped, because what people say to it can't be read")]
+    Hearing {
+        /// The cause.
+        #[source]
+        source: HearingError,
+    },
     /// The run was cancelled.
     #[error("the session was cancelled")]
     Cancelled,
@@ -95,6 +104,7 @@ impl RunError {
             Self::Snapshot { .. } => "session.snapshot_failed",
             Self::History { .. } => "session.history_unreadable",
             Self::Encode { .. } => "session.unencodable",
+            Self::Hearing { .. } => "session.messages_unreadable",
             Self::Cancelled => "session.cancelled",
             Self::WaitsForApproval { .. } => "policy.needs_approval",
             Self::Frozen { .. } => FROZEN,
@@ -108,7 +118,7 @@ impl RunError {
             Self::Ledger { .. } | Self::Snapshot { .. } => {
                 "make room on the disk of the data directory or mend its permissions, and see that the workspace has no file too large to record; then restart"
             }
-            Self::History { .. } => {
+            Self::History { .. } | Self::Hearing { .. } => {
                 "run `bailiwick ledger verify` on the data directory: an entry or a blob is damaged or missing"
             }
             Self::Encode { .. } => "report this with the session's id",
@@ -166,7 +176,7 @@ pub async fn run(
     {
         return run.end(Vec::new(), end).await;
     }
-    run.turns(start, progress.steps, progress.pending).await
+    run.turns(start, progress.steps, progress.pending, progress.said).await
 }
 
 pub(crate) struct Run<'a> {
@@ -254,9 +264,10 @@ impl Run<'_> {
 
     async fn turns(
         &self,
-        start: Start,
+        mut start: Start,
         mut steps: Vec<TakenStep>,
         mut pending: Option<ChatReply>,
+        mut said: Vec<Said>,
     ) -> Result<SessionEnd, RunError> {
         let session = self.session;
         if let Some(end) = ending(session, &steps) {
@@ -274,9 +285,13 @@ impl Run<'_> {
                 || start.taint.iter().map(|&taint| told_at_the_start(taint)).collect(),
                 |step| step.origins.clone(),
             );
+            for message in std::mem::take(&mut said) {
+                turn.heard(&message);
+            }
             let reply = match pending.take() {
                 Some(reply) => reply,
                 None => {
+                    self.hear(&mut start, &mut steps, &mut transcript, &mut turn).await?;
                     let asked = self.ask(&start, &steps, &transcript, turn.context()).await?;
                     match asked {
                         Asked::Reply(reply) => reply,
@@ -296,6 +311,7 @@ impl Run<'_> {
                 taint: turn.taint,
                 denials: turn.denials,
                 origins: turn.origins,
+                heard: Vec::new(),
             };
             let taken = self.step_taken(number_after(steps.len()), &step)?;
             let waits = turn.waits.take();
@@ -311,6 +327,39 @@ impl Run<'_> {
                 return Err(RunError::WaitsForApproval { approval, groups });
             }
         }
+    }
+
+    /// Puts what people said meanwhile where the model reads it next. Recorded before it is asked.
+    async fn hear(
+        &self,
+        start: &mut Start,
+        steps: &mut [TakenStep],
+        transcript: &mut Transcript,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), RunError> {
+        let Some(hearing) = &self.session.hearing else { return Ok(()) };
+        let messages = hearing
+            .hear(number_after(steps.len()))
+            .await
+            .map_err(|source| RunError::Hearing { source })?;
+        if messages.is_empty() {
+            return Ok(());
+        }
+        for message in &messages {
+            turn.heard(message);
+        }
+        let texts = messages.iter().map(told);
+        match steps.last_mut() {
+            Some(latest) => {
+                latest.heard.extend(texts);
+                transcript.hear(latest);
+            }
+            None => {
+                start.opening.hear(texts);
+                transcript.hear_at_start(&start.opening.user);
+            }
+        }
+        Ok(())
     }
 
     fn transcript(&self, start: &Start, steps: &[TakenStep]) -> Result<Transcript, RunError> {

@@ -11,6 +11,7 @@ use bailiwick_model::subject::{Context, Role, Subject, Taint};
 use bailiwick_sandbox::Sandbox;
 use tokio_util::sync::CancellationToken;
 
+use crate::hearing::Hearing;
 use crate::submission::Submission;
 use crate::tool::Tool;
 
@@ -56,6 +57,8 @@ pub struct Session {
     pub snapshots: Option<Arc<dyn Snapshots>>,
     /// Names the taint of what is read.
     pub labeller: Labeller,
+    /// Where it hears what people say to it. Without it nobody can.
+    pub hearing: Option<Arc<dyn Hearing>>,
     /// Ends the run between two actions, or in the middle of a model call or a command.
     pub cancel: CancellationToken,
 }

@@ -35,6 +35,8 @@ pub(crate) struct TakenStep {
     pub(crate) taint: BTreeSet<Taint>,
     pub(crate) denials: u32,
     pub(crate) origins: Vec<TaintOrigin>,
+    /// What people said after it, before the next.
+    pub(crate) heard: Vec<String>,
 }
 
 /// What a call gave back, with its text.
@@ -52,14 +54,21 @@ impl TakenStep {
 
     fn answer_with(&self, content: impl Fn(&ToldResult) -> String) -> Message {
         if self.results.is_empty() {
-            return Message::user(NUDGE);
+            let mut message = Message::user(NUDGE);
+            message.blocks.extend(self.heard_blocks());
+            return message;
         }
         let blocks = self.results.iter().map(|result| Block::ToolResult {
             tool_use_id: result.recorded.tool_use_id.clone(),
             content: content(result),
             is_error: result.recorded.is_error,
         });
-        Message { author: Author::User, blocks: blocks.collect() }
+        Message { author: Author::User, blocks: blocks.chain(self.heard_blocks()).collect() }
+    }
+
+    /// Never shortened: it is what a person said.
+    fn heard_blocks(&self) -> impl Iterator<Item = Block> {
+        self.heard.iter().map(|text| Block::Text { text: text.clone() })
     }
 
     fn whole(&self) -> [Message; 2] {
@@ -175,6 +184,22 @@ impl Transcript {
             (whole.clone(), whole_tokens)
         };
         self.steps.push(Measured { whole, shrunk, whole_tokens, shrunk_tokens });
+        self.make_room();
+    }
+
+    /// The latest step once more, now that more was said after it.
+    pub(crate) fn hear(&mut self, latest: &TakenStep) {
+        if self.steps.pop().is_some() {
+            self.push(latest);
+        }
+    }
+
+    /// The opening once more, now that more was said before the first step.
+    pub(crate) fn hear_at_start(&mut self, opening: &str) {
+        let before = tokens(&[Message::user(self.opening.clone())]);
+        opening.clone_into(&mut self.opening);
+        let after = tokens(&[Message::user(self.opening.clone())]);
+        self.fixed_tokens = self.fixed_tokens.saturating_sub(before).saturating_add(after);
         self.make_room();
     }
 

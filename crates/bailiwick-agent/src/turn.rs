@@ -10,6 +10,7 @@ use bailiwick_model::event::ToolResult;
 use bailiwick_model::id::{ActionId, ApprovalId, Oid};
 use bailiwick_model::outcome::{EffectError, NoEffect};
 use bailiwick_model::payload::Payload;
+use bailiwick_model::remark::Message;
 use bailiwick_model::subject::{Context, Subject, Taint, TaintOrigin};
 use bailiwick_sandbox::Sandbox;
 use bailiwick_warden::{ActError, Warden};
@@ -315,6 +316,14 @@ impl<'a> Turn<'a> {
             ),
         };
         Ok(self.kept(&text, is_error, action))
+    }
+
+    /// Takes note of what a person said: it may quote what anybody wrote.
+    pub(crate) fn heard(&mut self, message: &Message) {
+        self.doing = format!("a message from {}", message.by);
+        for taint in (self.session.labeller)(&message.text) {
+            self.label(taint);
+        }
     }
 
     /// Labels the session, and keeps where the first of each label came from.

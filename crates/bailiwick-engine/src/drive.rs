@@ -32,6 +32,9 @@ impl Engine {
         let _place = self.take_place().await;
         self.close_dangling(id).await?;
         let state = self.state(id).await?;
+        if state.paused.is_some() && !state.is_over() {
+            return Ok(Standing::WaitsForPerson);
+        }
         if state.ending.is_none() && state.plan.is_none() {
             let token = self.cancel_token(id);
             if state.waits_for(None).is_some() {
@@ -104,7 +107,8 @@ impl Engine {
             if let Some(ending) = &state.ending {
                 return Ok(Standing::Over(ending.end));
             }
-            for (key, next) in actionable(&state) {
+            let steps = if state.paused.is_some() { Vec::new() } else { actionable(&state) };
+            for (key, next) in steps {
                 if busy.insert(key.clone()) {
                     let engine = self.clone();
                     running.spawn(async move {

@@ -102,7 +102,12 @@ impl Engine {
                 "ask another operator or approver; on a machine with one user, set `single_user = true`",
             ));
         }
-        let thaw = Thaw { freeze: id, by: caller.person.clone(), single_user: same };
+        let thaw = Thaw {
+            freeze: id,
+            by: caller.person.clone(),
+            single_user: same,
+            task: freeze.frozen.task(),
+        };
         self.record(vec![Fact::Thawed(thaw.clone())]).await?;
         self.parts().store.forget_order(id)?;
         Ok(thaw)

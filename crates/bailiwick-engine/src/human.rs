@@ -58,11 +58,18 @@ impl Engine {
                 hint: format!("look at it again with `bailiwick pr show {}`", answer.number),
             });
         }
-        if answer.verdict == ReviewVerdict::RequestChanges && answer.body.trim().is_empty() {
+        let mut findings = match answer.verdict {
+            ReviewVerdict::RequestChanges => self.open_threads(&state, answer.number).await?,
+            ReviewVerdict::Approve | ReviewVerdict::Reject => Vec::new(),
+        };
+        if answer.verdict == ReviewVerdict::RequestChanges
+            && answer.body.trim().is_empty()
+            && findings.is_empty()
+        {
             return Err(EngineError::State {
                 code: "review.empty",
                 message: "a request for changes has to say what is to be changed".to_owned(),
-                hint: "add `--message \"…\"`".to_owned(),
+                hint: "add `--message \"…\"`, or remark on its lines first".to_owned(),
             });
         }
         let task = &state.task;
@@ -106,12 +113,15 @@ impl Engine {
                 facts.extend(Self::leave(task.id, &subtask, Stage::HumanReview, StageEnd::Failed));
             }
             ReviewVerdict::RequestChanges => {
+                if !answer.body.trim().is_empty() {
+                    findings.insert(0, remark(&answer.reviewer, &answer.body));
+                }
                 facts.push(Fact::RepairAsked {
                     task: task.id,
                     subtask: key,
                     round: subtask.round + 1,
                     by: Role::Human,
-                    findings: vec![remark(&answer.reviewer, &answer.body)],
+                    findings,
                 });
                 facts.extend(Self::leave(task.id, &subtask, Stage::HumanReview, StageEnd::Failed));
                 facts.extend(Self::enter(task.id, Some(&subtask), Stage::Execution));
@@ -336,7 +346,10 @@ impl Engine {
     }
 }
 
-fn open_change(state: &TaskState, subtask: &SubtaskState) -> Result<ChangeRef, EngineError> {
+pub(crate) fn open_change(
+    state: &TaskState,
+    subtask: &SubtaskState,
+) -> Result<ChangeRef, EngineError> {
     let over = || EngineError::State {
         code: "pull_request.closed",
         message: "the pull request is not open any more".to_owned(),

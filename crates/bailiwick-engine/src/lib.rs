@@ -10,6 +10,7 @@
 mod actor;
 mod approvals;
 mod calibrate;
+mod comments;
 mod damage;
 mod describe;
 mod drive;
@@ -32,11 +33,14 @@ mod raise;
 mod rebase;
 mod session;
 mod setup;
+mod since;
 mod size;
+mod steer;
 mod view;
 mod workspace;
 
 pub use approvals::ApprovalWord;
+pub use comments::{CommentNote, CommentPlace, NewComment, ThreadView};
 pub use drive::Standing;
 pub use engine::Engine;
 pub use error::EngineError;
@@ -45,4 +49,5 @@ pub use freezes::NewEmergency;
 pub use human::Answer;
 pub use intake::NewTask;
 pub use parts::{Escalation, Parts, Settings};
+pub use since::SinceView;
 pub use view::{ChangeView, FileView, HunkView, LineView, ReviewNote, StepNote};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bailiwick_agent::{Agent, Deps, Opening, RunError, Session, Submission, Tool};
+use bailiwick_agent::{Agent, Deps, Hearing, Opening, RunError, Session, Submission, Tool};
 use bailiwick_model::event::SessionEnd;
 use bailiwick_model::id::{Oid, SessionId};
 use bailiwick_model::subject::Role;
@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::actor;
 use crate::engine::Engine;
 use crate::error::{EngineError, chain};
+use crate::steer::Ear;
 use crate::workspace::{Place, TreeSnapshots};
 
 /// What an agent run is about.
@@ -29,6 +30,11 @@ pub(crate) struct Run<'a> {
     pub(crate) earlier: Option<SessionRef>,
     pub(crate) place: &'a Place,
     pub(crate) tree: Oid,
+}
+
+/// Who hears what people say: whoever makes something. Whoever judges goes by the work alone.
+fn hears(role: Role) -> bool {
+    matches!(role, Role::Coordinator | Role::Implementor)
 }
 
 /// How long a run's token is worth something, in seconds: a day. A run that is taken up again gets
@@ -76,6 +82,14 @@ impl Engine {
             sandbox: Some(Arc::clone(&run.place.sandbox)),
             snapshots: Some(Arc::new(TreeSnapshots(Arc::clone(&run.place.tree)))),
             labeller: Arc::clone(&self.parts().labeller),
+            hearing: hears(run.role).then(|| -> Arc<dyn Hearing> {
+                Arc::new(Ear {
+                    engine: self.clone(),
+                    task: run.task.id,
+                    subtask: run.subtask.map(|state| state.subtask.key.clone()),
+                    session: id,
+                })
+            }),
             cancel: self.cancel_token(run.task.id),
         };
         let holding = self.hold_token(run.task, run.subtask, run.role, id)?;

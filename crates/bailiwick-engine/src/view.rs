@@ -12,6 +12,7 @@ use bailiwick_model::workflow::{Approval, SubtaskState, TaskState};
 use bailiwick_store::Query;
 use serde::{Deserialize, Serialize};
 
+use crate::comments::ThreadView;
 use crate::engine::Engine;
 use crate::error::EngineError;
 
@@ -52,6 +53,9 @@ pub struct ChangeView {
     pub approvals: Vec<Approval>,
     /// What people said of it, of earlier commits too, the earliest first.
     pub reviews: Vec<ReviewNote>,
+    /// Remarks on its lines, on those of earlier commits too, by thread.
+    #[serde(default)]
+    pub threads: Vec<ThreadView>,
     /// The steps that made it.
     pub steps: Vec<StepNote>,
     /// The files that differ.
@@ -105,6 +109,16 @@ pub struct FileView {
     pub hunks: Vec<HunkView>,
 }
 
+impl FileView {
+    /// The path after the change; before it for a file that is gone.
+    pub fn new_or_old_path(&self) -> &str {
+        self.path.rsplit_once(RENAMED).map_or(self.path.as_str(), |(_, new)| new)
+    }
+}
+
+/// Stands between the two paths of a rename.
+const RENAMED: &str = " → ";
+
 /// A part of a file that differs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HunkView {
@@ -114,6 +128,24 @@ pub struct HunkView {
     pub steps: Vec<String>,
     /// The lines.
     pub lines: Vec<LineView>,
+}
+
+impl HunkView {
+    /// The number of each line on the old and on the new side, as far as it is there.
+    pub fn numbered(&self) -> impl Iterator<Item = (Option<u32>, Option<u32>)> {
+        let start = |sign: char| {
+            let after = self.header.split(sign).nth(1).unwrap_or_default();
+            let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse().unwrap_or(1)
+        };
+        let (mut old, mut new): (u32, u32) = (start('-'), start('+'));
+        self.lines.iter().map(move |line| {
+            let at = (old, new);
+            old += u32::from(line.sign != '+');
+            new += u32::from(line.sign != '-');
+            ((line.sign != '+').then_some(at.0), (line.sign != '-').then_some(at.1))
+        })
+    }
 }
 
 /// A line of a hunk.
@@ -167,12 +199,13 @@ impl Engine {
             risk: subtask.risk.clone(),
             approvals: subtask.approvals.clone(),
             reviews: self.reviews(&state, number).await?,
+            threads: self.threads(&state, number).await?,
             steps: notes,
             files: files.iter().map(file_view).collect(),
         })
     }
 
-    async fn reviews(
+    pub(crate) async fn reviews(
         &self,
         state: &TaskState,
         change: u64,
@@ -258,12 +291,12 @@ fn note(name: &str, entry: u64, step: &Step) -> StepNote {
     }
 }
 
-fn file_view(file: &AttributedFile<String>) -> FileView {
+pub(crate) fn file_view(file: &AttributedFile<String>) -> FileView {
     use bailiwick_forge::LineKind;
     let old = file.diff.old_path.as_ref().map(ToString::to_string);
     let new = file.diff.new_path.as_ref().map(ToString::to_string);
     let path = match (old, new) {
-        (Some(old), Some(new)) if old != new => format!("{old} → {new}"),
+        (Some(old), Some(new)) if old != new => format!("{old}{RENAMED}{new}"),
         (old, new) => new.or(old).unwrap_or_default(),
     };
     let hunks: Vec<HunkView> = file

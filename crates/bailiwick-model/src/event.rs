@@ -16,11 +16,14 @@ use crate::approval::{
 use crate::emergency::{Alert, DamageAccepted, Emergency, EmergencyUsed, EmergencyWord};
 use crate::evidence::{Finding, GateReport, RiskReport};
 use crate::freeze::{Freeze, Thaw};
-use crate::id::{ActionId, BranchName, Oid, Person, RepoName, SessionId, SubtaskKey, TaskId};
+use crate::id::{
+    ActionId, BranchName, CommentId, Oid, Person, RepoName, SessionId, SubtaskKey, TaskId,
+};
 use crate::identity::IdentityChange;
 use crate::outcome::Outcome;
 use crate::payload::Payload;
 use crate::plan::Plan;
+use crate::remark::{LineComment, Message, ThreadState};
 use crate::subject::{Context, Role, Subject, Taint, TaintOrigin};
 use crate::task::{MicroUsd, PolicyText, Task};
 use crate::verdict::Verdict;
@@ -436,6 +439,56 @@ pub enum Fact {
         /// Whether the approver is simulated.
         simulated: bool,
     },
+    /// A person remarked on a line of a change.
+    Commented {
+        /// The task.
+        task: TaskId,
+        /// The subtask.
+        subtask: SubtaskKey,
+        /// The pull request.
+        number: u64,
+        /// The remark.
+        comment: Box<LineComment>,
+    },
+    /// A person said that a thread of remarks is done with, or is not.
+    ThreadMarked {
+        /// The task.
+        task: TaskId,
+        /// The subtask.
+        subtask: SubtaskKey,
+        /// The pull request.
+        number: u64,
+        /// The remark that began the thread.
+        comment: CommentId,
+        /// Who.
+        by: Person,
+        /// Where it stands from here on.
+        state: ThreadState,
+    },
+    /// A person has something to say to the agent at work on a task.
+    Steered {
+        /// The task.
+        task: TaskId,
+        /// The subtask, when the message is for its implementor alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subtask: Option<SubtaskKey>,
+        /// What is said.
+        message: Message,
+    },
+    /// An agent run hears messages from here on. Recorded before its model is asked.
+    SteeringHeard {
+        /// The task.
+        task: TaskId,
+        /// The subtask, when there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subtask: Option<SubtaskKey>,
+        /// The run.
+        session: SessionId,
+        /// The step whose model call is the first with them.
+        step: u32,
+        /// What it hears.
+        messages: Vec<Message>,
+    },
     /// The base branch moved; the candidate has to be made anew, and approvals are void.
     BaseMoved {
         /// The task.
@@ -548,6 +601,7 @@ impl Event {
             Self::Fact(fact) => match fact.as_ref() {
                 Fact::SessionStarted { session, .. }
                 | Fact::SessionEnded { session, .. }
+                | Fact::SteeringHeard { session, .. }
                 | Fact::PlanAccepted { session, .. } => Some(*session),
                 Fact::StepTaken(step) => Some(step.session),
                 _ => None,
@@ -605,8 +659,6 @@ impl Fact {
             | Self::PolicyLoaded { .. }
             | Self::IdentityChanged { .. }
             | Self::Delegated(_)
-            | Self::Frozen(_)
-            | Self::Thawed(_)
             | Self::EmergencyDeclared(_)
             | Self::EmergencyConfirmed(_)
             | Self::EmergencyEnded(_)
@@ -614,6 +666,8 @@ impl Fact {
             | Self::DamageAccepted { .. }
             | Self::RepositoryImported { .. } => None,
             Self::TaskSubmitted { task } => Some(task.id),
+            Self::Frozen(freeze) => freeze.frozen.task(),
+            Self::Thawed(thaw) => thaw.task,
             Self::StepTaken(step) => Some(step.task),
             Self::ApprovalAsked(request) => request.subject.task,
             Self::ApprovalAnswered(answer) => answer.task,
@@ -639,6 +693,10 @@ impl Fact {
             | Self::RiskScored { task, .. }
             | Self::ChangePublished { task, .. }
             | Self::Reviewed { task, .. }
+            | Self::Commented { task, .. }
+            | Self::ThreadMarked { task, .. }
+            | Self::Steered { task, .. }
+            | Self::SteeringHeard { task, .. }
             | Self::BaseMoved { task, .. }
             | Self::MergeAsked { task, .. }
             | Self::Merged { task, .. }
@@ -690,6 +748,10 @@ impl Fact {
             Self::RiskScored { .. } => "risk_scored",
             Self::ChangePublished { .. } => "change_published",
             Self::Reviewed { .. } => "reviewed",
+            Self::Commented { .. } => "commented",
+            Self::ThreadMarked { .. } => "thread_marked",
+            Self::Steered { .. } => "steered",
+            Self::SteeringHeard { .. } => "steering_heard",
             Self::BaseMoved { .. } => "base_moved",
             Self::MergeAsked { .. } => "merge_asked",
             Self::Merged { .. } => "merged",

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::action::Action;
 use crate::event::{Entry, Event, Fact};
-use crate::id::{FreezeId, Person, RepoName};
+use crate::id::{FreezeId, Person, RepoName, TaskId};
 use crate::subject::{Context, Role, Subject};
 
 /// What is frozen.
@@ -36,8 +36,29 @@ pub enum Frozen {
         /// The repository.
         repo: RepoName,
     },
+    /// One task is paused: nothing is done for it but what people do themselves.
+    Task {
+        /// The task.
+        task: TaskId,
+    },
     /// Nothing is done at all.
     All,
+}
+
+impl Frozen {
+    /// The task, when one is paused.
+    pub fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::Task { task } => Some(*task),
+            Self::Dispatch
+            | Self::Push
+            | Self::Merge
+            | Self::Model { .. }
+            | Self::Tool { .. }
+            | Self::Repo { .. }
+            | Self::All => None,
+        }
+    }
 }
 
 impl fmt::Display for Frozen {
@@ -49,6 +70,7 @@ impl fmt::Display for Frozen {
             Self::Model { model } => write!(f, "model {model}"),
             Self::Tool { tool } => write!(f, "tool {tool}"),
             Self::Repo { repo } => write!(f, "repository {repo}"),
+            Self::Task { task } => write!(f, "task {task}"),
             Self::All => f.write_str("all"),
         }
     }
@@ -84,6 +106,9 @@ impl Freeze {
                 _ => false,
             },
             Frozen::Tool { tool } => tools_of(subject, action).contains(&tool.as_str()),
+            Frozen::Task { task } => {
+                subject.task == Some(*task) && !matches!(subject.role, Role::Human)
+            }
             Frozen::Repo { repo } => context.repo == *repo || repo_of(action) == Some(repo),
         }
     }
@@ -121,10 +146,13 @@ fn repo_of(action: &Action) -> Option<&RepoName> {
 pub struct Thaw {
     /// The freeze.
     pub freeze: FreezeId,
-    /// Who thawed it: not who froze it.
+    /// Who thawed it: not who froze it, unless it is a pause of one task.
     pub by: Person,
     /// Whether one person may be both, which is a setting of the organisation.
     pub single_user: bool,
+    /// The task that goes on, when one was paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
 }
 
 /// The freezes in force.

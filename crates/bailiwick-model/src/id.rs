@@ -87,6 +87,14 @@ uuid_id!(
     /// Identifies an emergency.
     EmergencyId, "emergency id"
 );
+uuid_id!(
+    /// Identifies a remark on a line of a change.
+    CommentId, "comment id"
+);
+uuid_id!(
+    /// Identifies a message to an agent at work.
+    MessageId, "message id"
+);
 
 macro_rules! name_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $rule:literal, $max:literal, $ok:expr) => {

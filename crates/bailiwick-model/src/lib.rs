@@ -19,6 +19,7 @@ pub mod outcome;
 pub mod path;
 pub mod payload;
 pub mod plan;
+pub mod remark;
 pub mod steering;
 pub mod subject;
 pub mod task;

@@ -18,6 +18,7 @@ use crate::action::{Action, TaskRaise};
 use crate::approval::{ApprovalState, Approvals};
 use crate::chat::Usage;
 use crate::event::{Entry, Event, Fact, SessionEnd, Stage, StageEnd, TaskEnd};
+use crate::freeze::Freeze;
 use crate::id::{ActionId, SubtaskKey, TaskId};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
@@ -148,6 +149,9 @@ pub struct TaskState {
     /// What people were asked to approve for it.
     #[serde(default)]
     pub approvals: Approvals,
+    /// Set while somebody holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Freeze>,
     /// The last event folded.
     pub last_seq: u64,
     /// When that was.
@@ -185,6 +189,7 @@ impl TaskState {
             tier: None,
             retries: 0,
             approvals: Approvals::default(),
+            paused: None,
             last_seq: entry.seq,
             updated_at: entry.at,
         })
@@ -264,6 +269,10 @@ impl TaskState {
 
     fn apply_fact(&mut self, at: Timestamp, fact: &Fact) {
         match fact {
+            Fact::Frozen(freeze) => self.paused = Some(freeze.clone()),
+            Fact::Thawed(thaw) => {
+                self.paused.take_if(|freeze| freeze.id == thaw.freeze);
+            }
             Fact::StageStarted { stage, subtask, .. } => {
                 let fresh = subtask
                     .as_ref()
@@ -360,6 +369,8 @@ impl Fact {
             Self::StageStarted { subtask, .. }
             | Self::StageEnded { subtask, .. }
             | Self::SessionStarted { subtask, .. }
+            | Self::Steered { subtask, .. }
+            | Self::SteeringHeard { subtask, .. }
             | Self::SessionEnded { subtask, .. } => subtask.as_ref(),
             Self::StepTaken(step) => step.subtask.as_ref(),
             Self::ApprovalAsked(request) => request.subject.subtask.as_ref(),
@@ -373,6 +384,8 @@ impl Fact {
             | Self::RiskScored { subtask, .. }
             | Self::ChangePublished { subtask, .. }
             | Self::Reviewed { subtask, .. }
+            | Self::Commented { subtask, .. }
+            | Self::ThreadMarked { subtask, .. }
             | Self::BaseMoved { subtask, .. }
             | Self::MergeAsked { subtask, .. }
             | Self::Merged { subtask, .. }

@@ -12,6 +12,17 @@ class ReviewKeys extends HTMLElement {
         this.#choose(target.closest(".hunk"), target.dataset.step);
       }
     });
+    this.addEventListener("click", (event) => {
+      const number = event.target instanceof Element ? event.target.closest(".code .n") : null;
+      if (number?.textContent) this.#comment(number.closest(".hunk"), number);
+    });
+    this.addEventListener("input", () => this.#keep());
+    this.addEventListener("submit", (event) => {
+      const area = event.target instanceof Element ? event.target.querySelector("textarea") : null;
+      if (area instanceof HTMLTextAreaElement) this.#keep(area);
+    });
+    const form = /** @type {HTMLFormElement | null} */ (document.getElementById("review-form"));
+    form?.addEventListener("submit", () => this.#gather(form), { once: true });
     document.addEventListener("keydown", this.#key);
     this.#restore();
   }
@@ -71,25 +82,16 @@ class ReviewKeys extends HTMLElement {
     }
   }
 
-  /** @param {Element | null} hunk */
-  #comment(hunk) {
-    const form = /** @type {HTMLFormElement | null} */ (document.getElementById("review-form"));
-    if (!form || !(hunk instanceof HTMLElement)) return;
-    let box = /** @type {HTMLElement | null} */ (hunk.querySelector(".comment-box"));
-    if (!box) {
-      box = document.createElement("div");
-      box.className = "comment-box";
-      const label = document.createElement("label");
-      const area = document.createElement("textarea");
-      area.id = `comment-${hunk.id}`;
-      area.setAttribute("form", "review-form");
-      area.dataset.where = `${hunk.dataset.path ?? ""} ${hunk.querySelector(".where span")?.textContent ?? ""}`.trim();
-      label.htmlFor = area.id;
-      label.textContent = "Remark on this hunk (sent with your decision)";
-      area.addEventListener("input", () => this.#keep());
-      box.append(label, area);
-      hunk.append(box);
-      form.addEventListener("submit", () => this.#gather(form), { once: true });
+  /** Opens the form for a remark. @param {Element | null} hunk @param {Element | null} [number] */
+  #comment(hunk, number = null) {
+    const box = hunk?.querySelector("details.comment-box");
+    if (!(box instanceof HTMLDetailsElement)) return;
+    box.open = true;
+    const line = box.querySelector("input[name=line]");
+    const side = box.querySelector("select[name=side]");
+    if (number && line instanceof HTMLInputElement && side instanceof HTMLSelectElement) {
+      line.value = number.textContent ?? "";
+      side.value = number.classList.contains("o") ? "old" : "new";
     }
     box.querySelector("textarea")?.focus();
   }
@@ -98,17 +100,21 @@ class ReviewKeys extends HTMLElement {
     return /** @type {HTMLTextAreaElement[]} */ ([...this.querySelectorAll(".comment-box textarea")]);
   }
 
-  /** Remarks go into the body, each under the place it is about. @param {HTMLFormElement} form */
+  /** What was written and not sent is not lost: it goes into the body, under its place. @param {HTMLFormElement} form */
   #gather(form) {
     const body = form.querySelector("textarea[name=body]");
     if (!(body instanceof HTMLTextAreaElement)) return;
-    const remarks = this.#areas().filter((area) => area.value.trim()).map((area) => `${area.dataset.where}:\n${area.value.trim()}`);
+    const remarks = this.#areas().filter((area) => area.value.trim()).map((area) => {
+      const at = new FormData(area.form ?? undefined);
+      return `${at.get("path")}:${at.get("line")} (${at.get("side")}):\n${area.value.trim()}`;
+    });
     body.value = [body.value.trim(), ...remarks].filter(Boolean).join("\n\n");
     sessionStorage.removeItem(location.pathname);
   }
 
-  #keep() {
-    const kept = Object.fromEntries(this.#areas().map((area) => [area.id.slice(8), area.value]));
+  /** @param {HTMLTextAreaElement} [sent] */
+  #keep(sent) {
+    const kept = Object.fromEntries(this.#areas().filter((area) => area !== sent && area.value).map((area) => [area.id, area.value]));
     sessionStorage.setItem(location.pathname, JSON.stringify(kept));
   }
 
@@ -116,13 +122,11 @@ class ReviewKeys extends HTMLElement {
     /** @type {Record<string, string>} */
     const kept = JSON.parse(sessionStorage.getItem(location.pathname) ?? "{}");
     for (const [id, text] of Object.entries(kept)) {
-      const hunk = document.getElementById(id);
-      if (!hunk || !text) continue;
-      this.#comment(hunk);
-      const area = hunk.querySelector("textarea");
-      if (area) area.value = text;
+      const area = document.getElementById(id);
+      if (!(area instanceof HTMLTextAreaElement)) continue;
+      area.value = text;
+      area.closest("details")?.setAttribute("open", "");
     }
-    if (Object.keys(kept).length) /** @type {HTMLElement | null} */ (document.activeElement)?.blur();
   }
 
   #decide() {

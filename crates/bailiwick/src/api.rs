@@ -11,11 +11,13 @@ mod freezes;
 mod git;
 mod identity;
 mod routes;
+mod say;
 mod stream;
 
 pub(crate) use auth::{named, refuse};
 pub(crate) use error::ApiError;
 pub(crate) use routes::repo as repo_name;
+pub(crate) use say::comment_id;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -93,11 +95,20 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/tasks/{task}/events", get(stream::events))
         .route("/tasks/{task}/cancel", post(routes::cancel_task))
         .route("/tasks/{task}/retry", post(routes::retry_task))
+        .route("/tasks/{task}/messages", post(say::steer_task))
+        .route("/tasks/{task}/pause", post(say::pause_task))
+        .route("/tasks/{task}/resume", post(say::resume_task))
         .route("/tasks/{task}/raise", post(routes::raise_task))
         .route("/repositories", get(routes::list_repositories).post(routes::import_repository))
         .route("/repositories/{repo}/pulls", get(routes::list_changes))
         .route("/repositories/{repo}/pulls/{number}", get(routes::show_change))
         .route("/repositories/{repo}/pulls/{number}/reviews", post(routes::review_change))
+        .route("/repositories/{repo}/pulls/{number}/comments", post(say::comment_change))
+        .route(
+            "/repositories/{repo}/pulls/{number}/comments/{comment}/state",
+            post(say::mark_thread),
+        )
+        .route("/repositories/{repo}/pulls/{number}/since-review", get(say::since_review))
         .route("/repositories/{repo}/pulls/{number}/merge", post(routes::merge_change))
         .route("/risk/calibration", get(routes::calibration))
         .route("/ledger", get(routes::ledger))

@@ -8,7 +8,7 @@ mod supply;
 use std::path::PathBuf;
 
 use bailiwick_model::action::MergeMethod;
-use bailiwick_model::id::{BranchName, Person, RepoName};
+use bailiwick_model::id::{BranchName, CommentId, Person, RepoName, SubtaskKey};
 use bailiwick_model::identity::Operation;
 use bailiwick_sandbox::Tier;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -294,7 +294,26 @@ pub(crate) enum TaskVerb {
     },
     /// Takes a task up again that failed, was cancelled, or waits for an answer.
     Retry(TaskId),
-    /// Takes a task further in this process until it is over or waits for a person.
+    /// Says something to the agent at work: it hears it before it next asks its model.
+    Steer {
+        #[command(flatten)]
+        task: TaskId,
+        /// What to say.
+        #[arg(long, short)]
+        message: String,
+        /// The subtask, when several are at work.
+        #[arg(long)]
+        subtask: Option<SubtaskKey>,
+    },
+    /// Holds a task before its next action, across restarts too.
+    Pause {
+        #[command(flatten)]
+        task: TaskId,
+        /// Why.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Lets a paused task go on, and takes it further until it is over or waits for a person.
     Resume(TaskId),
 }
 
@@ -324,6 +343,21 @@ pub(crate) struct ReviewArguments {
     /// The commit you looked at (default: the newest, which is then shown).
     #[arg(long, value_name = "COMMIT")]
     pub(crate) head: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CommentArguments {
+    #[command(flatten)]
+    pub(crate) change: Change,
+    /// The file and the line, counted from 1, such as `src/lib.rs:12`.
+    #[arg(value_name = "PATH:LINE")]
+    pub(crate) place: String,
+    /// The line is one of before the change.
+    #[arg(long)]
+    pub(crate) old: bool,
+    /// What to say.
+    #[arg(long, short)]
+    pub(crate) message: String,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -356,6 +390,34 @@ pub(crate) enum PrVerb {
     },
     /// Shows a pull request: description, and the diff with the step that made each hunk.
     Show(Change),
+    /// Shows only what changed since you last reviewed it.
+    Since(Change),
+    /// Remarks on a line; it goes to the implementor when you ask for changes.
+    Comment(CommentArguments),
+    /// Answers a remark.
+    Answer {
+        #[command(flatten)]
+        change: Change,
+        /// The id of the remark that began the thread.
+        comment: CommentId,
+        /// What to say.
+        #[arg(long, short)]
+        message: String,
+    },
+    /// Says that a thread of remarks is done with.
+    Resolve {
+        #[command(flatten)]
+        change: Change,
+        /// The id of the remark that began it.
+        comment: CommentId,
+    },
+    /// Says that a thread of remarks is not done with after all.
+    Reopen {
+        #[command(flatten)]
+        change: Change,
+        /// The id of the remark that began it.
+        comment: CommentId,
+    },
     /// Approves it.
     Approve(ReviewArguments),
     /// Whether the risk score says anything: what was merged, and what of it was taken back later.

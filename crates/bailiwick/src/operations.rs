@@ -1,6 +1,8 @@
 //! What a person can ask of the platform, whatever they ask through: the command line on the data
 //! directory, or the HTTP API. Both speak the types of this file.
 
+mod say;
+
 use std::path::Path;
 
 use bailiwick_engine::{Answer, ChangeView, Engine, EngineError, Estimate, NewTask};
@@ -17,6 +19,10 @@ use bailiwick_store::Query;
 use serde::{Deserialize, Serialize};
 
 use crate::readable;
+
+pub(crate) use say::{
+    CommentParams, CommentResponse, SteerParams, ThreadParams, comment, since, steer,
+};
 
 /// A request for a new task: `POST /api/v1/tasks`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -162,6 +168,9 @@ pub(crate) struct ChangeLine {
 pub(crate) fn standing(state: &TaskState) -> String {
     if let Some(ending) = &state.ending {
         return format!("{:?}", ending.end).to_lowercase();
+    }
+    if state.paused.is_some() {
+        return "paused".to_owned();
     }
     if state.subtasks.values().any(|subtask| subtask.question.is_some()) {
         return "needs an answer".to_owned();

@@ -288,6 +288,22 @@ fn fact_line(fact: &Fact) -> Option<String> {
             let note = if *simulated { " (simulated)" } else { "" };
             format!("review by {reviewer}{note}: {verdict:?}")
         }
+        Fact::Commented { comment, .. } => {
+            format!("{} remarked on {}:{}", comment.by, terminal::safe(&comment.path), comment.line)
+        }
+        Fact::ThreadMarked { by, state, .. } => {
+            format!("{by} says of a thread of remarks: {}", state.name())
+        }
+        Fact::Steered { message, .. } => {
+            format!("{} says: {}", message.by, terminal::safe(&message.text))
+        }
+        Fact::SteeringHeard { step, messages, .. } => {
+            format!("{} heard before step {step}", messages.len())
+        }
+        Fact::Frozen(freeze) => {
+            format!("paused by {}: {}", freeze.by, terminal::safe(&freeze.reason))
+        }
+        Fact::Thawed(thaw) => format!("let go on by {}", thaw.by),
         Fact::BaseMoved { to, void_approvals, .. } => {
             format!("the base branch moved to {to}; {void_approvals} approvals are void")
         }

@@ -1,7 +1,7 @@
 //! How results look to a person. Everything an agent, a repository or a user wrote is made safe
 //! for a terminal first.
 
-use bailiwick_engine::ChangeView;
+use bailiwick_engine::{ChangeView, FileView, SinceView};
 use bailiwick_ledger::Report;
 use bailiwick_model::calibration::{Calibration, Share};
 use bailiwick_model::event::Stage;
@@ -201,7 +201,29 @@ pub(crate) fn change(view: &ChangeView) -> String {
         }
         lines.push(String::new());
     }
-    for file in &view.files {
+    files(&view.files, &mut lines);
+    for thread in &view.threads {
+        lines.push(format!(
+            "remark {} on {}:{} ({} side, {})",
+            thread.id,
+            safe(&thread.path),
+            thread.line,
+            thread.side.name(),
+            thread.state.name()
+        ));
+        for note in &thread.comments {
+            lines.push(format!("   {}: {}", note.by, safe(&note.text)));
+        }
+    }
+    for approval in &view.approvals {
+        let note = if approval.simulated { " (simulated approver)" } else { "" };
+        lines.push(format!("approved by {}{note} at {}", approval.reviewer, approval.head));
+    }
+    lines.join("\n")
+}
+
+fn files(files: &[FileView], lines: &mut Vec<String>) {
+    for file in files {
         lines.push(format!("── {}  [{}]", safe(&file.path), file.steps.join(", ")));
         if file.binary {
             lines.push("   (no text to show)".to_owned());
@@ -218,10 +240,25 @@ pub(crate) fn change(view: &ChangeView) -> String {
             }
         }
     }
-    for approval in &view.approvals {
-        let note = if approval.simulated { " (simulated approver)" } else { "" };
-        lines.push(format!("approved by {}{note} at {}", approval.reviewer, approval.head));
+}
+
+/// What changed since somebody's last review.
+pub(crate) fn since(view: &SinceView) -> String {
+    let mut lines = vec![format!(
+        "{} #{} {}: from {}, which you reviewed, to {}",
+        view.repo,
+        view.number,
+        safe(&view.title),
+        view.from,
+        view.to
+    )];
+    if view.base_then != view.base_now {
+        lines.push("its base moved meanwhile; what came with it is shown too".to_owned());
     }
+    if view.files.is_empty() {
+        lines.push("nothing changed since".to_owned());
+    }
+    files(&view.files, &mut lines);
     lines.join("\n")
 }
 

@@ -32,6 +32,8 @@ mod home;
 mod new_task;
 mod platform_page;
 mod policy_page;
+mod remarks;
+mod since_page;
 mod task_page;
 
 use std::sync::atomic::Ordering;
@@ -61,9 +63,15 @@ pub(crate) fn router(shared: &Shared) -> Router<Shared> {
         .route("/tasks/{task}/live", get(live::live))
         .route("/tasks/{task}/cancel", post(task_page::cancel))
         .route("/tasks/{task}/retry", post(task_page::retry))
+        .route("/tasks/{task}/steer", post(task_page::steer))
+        .route("/tasks/{task}/pause", post(task_page::pause))
+        .route("/tasks/{task}/resume", post(task_page::resume))
         .route("/parts/steps/{seq}", get(parts::show_step))
         .route("/changes", get(change_page::list))
         .route("/changes/{repo}/{number}", get(change_page::show))
+        .route("/changes/{repo}/{number}/since", get(since_page::show))
+        .route("/changes/{repo}/{number}/comments", post(remarks::comment))
+        .route("/changes/{repo}/{number}/comments/{comment}/state", post(remarks::mark))
         .route("/changes/{repo}/{number}/review", post(change_page::review))
         .route("/changes/{repo}/{number}/merge", post(change_page::merge))
         .route("/approvals", get(approval_page::list))

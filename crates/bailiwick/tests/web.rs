@@ -8,6 +8,8 @@ mod web {
     mod browser;
     mod hostile;
     mod pages;
+    mod remarks;
     mod roles;
+    mod steering;
     mod visit;
 }

@@ -22,6 +22,8 @@ const MAX_INSTRUCTION_FILES: usize = 4;
 const MAX_DIFF_BYTES: usize = 96 * 1024;
 const MAX_FINDINGS: usize = 50;
 const MAX_MESSAGE_BYTES: usize = 2_000;
+/// What people say is longer than what programs find, and quotes the lines that it is about.
+const MAX_REMARK_BYTES: usize = 8 * 1024;
 
 /// A repository's own instructions for agents, read from the protected branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,7 +229,9 @@ fn finding_text(finding: &Finding) -> String {
         (Some(path), None) => format!(" {path}"),
         (None, _) => String::new(),
     };
-    format!("- {level} ({}){place}: {}\n", finding.rule, up_to(&finding.message, MAX_MESSAGE_BYTES))
+    let most =
+        if finding.rule.starts_with("review/") { MAX_REMARK_BYTES } else { MAX_MESSAGE_BYTES };
+    format!("- {level} ({}){place}: {}\n", finding.rule, up_to(&finding.message, most))
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ fn step(number: usize, text: &str, input: &str, results: &[(String, bool)]) -> T
         taint: BTreeSet::new(),
         denials: 0,
         origins: Vec::new(),
+        heard: Vec::new(),
     }
 }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod journal;
 #[cfg(test)]
+mod mailbox;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod script;

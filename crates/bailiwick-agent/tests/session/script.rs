@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::journal::{MemoryJournal, Purse};
+use crate::mailbox::Mailbox;
 use crate::model::{Reply, ScriptedModel};
 use crate::workspace::{Behaviour, Files, MemorySnapshots, MemoryWorkspace};
 
@@ -42,6 +43,9 @@ pub(crate) struct Script {
     #[serde(default = "everything")]
     pub(crate) scope: Vec<String>,
     pub(crate) model: Vec<Reply>,
+    /// What people say to it, by the step from which on it is said.
+    #[serde(default)]
+    pub(crate) says: BTreeMap<u32, String>,
     pub(crate) expect: Expected,
 }
 
@@ -136,9 +140,12 @@ impl Script {
     pub(crate) fn stage_with(&self, journal: MemoryJournal) -> Stage {
         let workspace = Arc::new(MemoryWorkspace::new(&self.files, &self.commands));
         let snapshots = Arc::new(MemorySnapshots::of(&workspace));
-        let session = self.session(Arc::clone(&workspace), Arc::clone(&snapshots));
+        let journal = Arc::new(journal);
+        let mut session = self.session(Arc::clone(&workspace), Arc::clone(&snapshots));
+        let mailbox = Mailbox { journal: Arc::clone(&journal), says: self.says.clone() };
+        session.hearing = Some(Arc::new(mailbox));
         Stage {
-            journal: Arc::new(journal),
+            journal,
             purse: Arc::new(Purse(Mutex::new(MicroUsd(self.budget)))),
             model: Arc::new(ScriptedModel::new(&self.model)),
             workspace,
@@ -186,6 +193,7 @@ impl Script {
             sandbox: Some(sandbox),
             snapshots: Some(snapshots),
             labeller: Arc::new(label),
+            hearing: None,
             cancel: CancellationToken::new(),
         }
     }

@@ -28,17 +28,27 @@ pub(crate) fn operation(verb: &Verb) -> Option<Operation> {
         Verb::Task(TaskVerb::List { .. } | TaskVerb::Show(_) | TaskVerb::Logs { .. }) => {
             Operation::TaskRead
         }
-        Verb::Task(TaskVerb::Cancel { .. } | TaskVerb::Retry(_) | TaskVerb::Resume(_)) => {
-            Operation::TaskControl
-        }
+        Verb::Task(
+            TaskVerb::Cancel { .. }
+            | TaskVerb::Retry(_)
+            | TaskVerb::Resume(_)
+            | TaskVerb::Steer { .. }
+            | TaskVerb::Pause { .. },
+        ) => Operation::TaskControl,
         Verb::Task(TaskVerb::Raise { .. }) => Operation::TaskRaise,
-        Verb::Pr(PrVerb::List { .. } | PrVerb::Show(_) | PrVerb::Calibration) => {
-            Operation::ChangeRead
-        }
+        Verb::Pr(
+            PrVerb::List { .. } | PrVerb::Show(_) | PrVerb::Since(_) | PrVerb::Calibration,
+        ) => Operation::ChangeRead,
         Verb::Approve(_)
-        | Verb::Pr(PrVerb::Approve(_) | PrVerb::RequestChanges(_) | PrVerb::Reject(_)) => {
-            Operation::ChangeReview
-        }
+        | Verb::Pr(
+            PrVerb::Approve(_)
+            | PrVerb::RequestChanges(_)
+            | PrVerb::Reject(_)
+            | PrVerb::Comment(_)
+            | PrVerb::Answer { .. }
+            | PrVerb::Resolve { .. }
+            | PrVerb::Reopen { .. },
+        ) => Operation::ChangeReview,
         Verb::Pr(PrVerb::Merge { .. }) => Operation::ChangeMerge,
         Verb::Repo(RepoVerb::List) => Operation::RepoRead,
         Verb::Repo(RepoVerb::Import { .. }) => Operation::RepoImport,

@@ -1,10 +1,13 @@
 //! `bailiwick pr …`: review and merge from the command line.
 
+mod say;
+
 use anyhow::Result;
 use bailiwick_engine::{ChangeView, EngineError};
 use bailiwick_model::action::{MergeMethod, ReviewVerdict};
 use bailiwick_model::calibration::Calibration;
 use bailiwick_model::id::{Oid, RepoName};
+use bailiwick_model::remark::ThreadState;
 use bailiwick_model::workflow::TaskState;
 
 use crate::arguments::{Change, Common, PrVerb, ReviewArguments};
@@ -21,6 +24,17 @@ pub(crate) async fn run(common: &Common, verb: PrVerb) -> Result<Done> {
             let repo = repository(&session, change.repo).await?;
             show(common, &view(&session, &repo, change.number).await?);
             Ok(Done::Yes)
+        }
+        PrVerb::Since(change) => say::since(common, &session, change).await,
+        PrVerb::Comment(arguments) => say::comment(common, &session, arguments).await,
+        PrVerb::Answer { change, comment, message } => {
+            say::answer(common, &session, change, comment, message).await
+        }
+        PrVerb::Resolve { change, comment } => {
+            say::mark(common, &session, change, comment, ThreadState::Resolved).await
+        }
+        PrVerb::Reopen { change, comment } => {
+            say::mark(common, &session, change, comment, ThreadState::Open).await
         }
         PrVerb::Calibration => calibration(common, &session).await,
         PrVerb::Approve(review) => answer(common, &session, review, ReviewVerdict::Approve).await,

@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 use bailiwick_model::event::Entry;
+use bailiwick_model::remark::Message;
 use bailiwick_model::workflow::TaskState;
 use serde_json::json;
 
 use crate::arguments::{Common, TaskVerb};
 use crate::command::{Done, Session, Told};
-use crate::operations::{self, RaiseParams, TaskLine};
+use crate::operations::{self, RaiseParams, SteerParams, TaskLine};
 use crate::progress::line_of;
 use crate::{render, terminal};
 
@@ -75,6 +76,42 @@ pub(crate) async fn run(common: &Common, verb: TaskVerb) -> Result<Done> {
             Ok(Done::Yes)
         }
         TaskVerb::Retry(task) => go_on(common, &session, &task.id, true).await,
+        TaskVerb::Steer { task, message, subtask } => {
+            let params = SteerParams { text: message, subtask };
+            let said: Message = match &session {
+                Session::Local { platform, caller } => {
+                    let engine = &platform.engine;
+                    let id = operations::find_task(engine, &task.id).await.map_err(Told::from)?;
+                    let said = operations::steer(engine, &caller.person, id, params).await;
+                    said.map_err(Told::from)?
+                }
+                Session::Remote(remote) => {
+                    remote.post(&format!("/tasks/{}/messages", task.id), &params).await?
+                }
+            };
+            if common.json {
+                terminal::out_json(&said);
+            } else {
+                terminal::out("recorded; the agent hears it before it next asks its model");
+            }
+            Ok(Done::Yes)
+        }
+        TaskVerb::Pause { task, reason } => {
+            let state: TaskState = match &session {
+                Session::Local { platform, caller } => {
+                    let engine = &platform.engine;
+                    let id = operations::find_task(engine, &task.id).await.map_err(Told::from)?;
+                    engine.pause(id, &caller.person, &reason).await.map_err(Told::from)?;
+                    engine.state(id).await.map_err(Told::from)?
+                }
+                Session::Remote(remote) => {
+                    let path = format!("/tasks/{}/pause", task.id);
+                    remote.post(&path, &json!({"reason": reason})).await?
+                }
+            };
+            show(common, &state);
+            Ok(Done::Yes)
+        }
         TaskVerb::Resume(task) => go_on(common, &session, &task.id, false).await,
     }
 }
@@ -141,6 +178,8 @@ async fn go_on(common: &Common, session: &Session, task: &str, retry: bool) -> R
             let id = operations::find_task(engine, task).await.map_err(Told::from)?;
             if retry {
                 engine.retry(id, &caller.person).await.map_err(Told::from)?;
+            } else if engine.state(id).await.map_err(Told::from)?.paused.is_some() {
+                engine.unpause(id, &caller.person).await.map_err(Told::from)?;
             }
             let driven = engine.drive(id).await;
             let error = driven.err().map(Told::from);
@@ -153,7 +192,12 @@ async fn go_on(common: &Common, session: &Session, task: &str, retry: bool) -> R
             let state: TaskState = if retry {
                 remote.post(&path, &json!({})).await?
             } else {
-                state(session, task).await?
+                let state = state(session, task).await?;
+                if state.paused.is_some() {
+                    remote.post(&format!("/tasks/{task}/resume"), &json!({})).await?
+                } else {
+                    state
+                }
             };
             show(common, &state);
             Ok(Done::Yes)

@@ -88,7 +88,7 @@ pub(super) async fn list(
     Ok(Html(layout::page(&page, &visitor, &body).into_string()))
 }
 
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 20] = [
     "decided",
     "finished",
     "task_submitted",
@@ -101,6 +101,9 @@ const NAMES: [&str; 17] = [
     "risk_scored",
     "change_published",
     "reviewed",
+    "commented",
+    "steered",
+    "steering_heard",
     "merged",
     "reverted",
     "task_ended",

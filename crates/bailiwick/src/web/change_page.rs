@@ -7,6 +7,7 @@ use bailiwick_model::action::{MergeMethod, ReviewVerdict};
 use bailiwick_model::evidence::{Finding, GateReport, RiskBand};
 use bailiwick_model::id::Oid;
 use bailiwick_model::identity::Operation;
+use bailiwick_model::remark::ThreadState;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -14,6 +15,7 @@ use super::diff_view::{self, Layout, Moved};
 use super::extract::{Form, Path, Query};
 use super::failure::Failure;
 use super::layout::{self, Page};
+use super::remarks::{self, Desk, Margin};
 use super::text::{self, duration, shown, time};
 use super::trace_view::{self, gate_tag};
 use super::visitor::Visitor;
@@ -87,6 +89,7 @@ pub(super) async fn show(
     };
     let path = format!("/changes/{repo}/{number}");
     let order = reading_order(&view);
+    let desk = Desk::of(&view, &visitor, &path);
     let moved = Moved::find(&view.files);
     let body = html! {
         div.row {
@@ -103,6 +106,10 @@ pub(super) async fn show(
         (evidence(&view))
         @if view.state == "open" && visitor.can(Operation::ChangeReview) { (review_form(&view, &visitor, &path)) }
         (approvals(&view))
+        @if let Some(review) = view.reviews.iter().rev().find(|review| review.reviewer == visitor.person && review.head != view.head) {
+            p { a href={(path) "/since"} { "What changed since your last review" } span.quiet { " at " code { (short(&review.head)) } } }
+        }
+        (remarks::earlier(&view, desk))
         nav.row.small aria-label="How the difference is shown" {
             (switch(&path, &params, "view", "", "unified")) (switch(&path, &params, "view", "split", "side by side"))
             (switch(&path, &params, "space", "", "all white space")) (switch(&path, &params, "space", "ignore", "ignore white space"))
@@ -122,7 +129,7 @@ pub(super) async fn show(
                 div {
                     h2.sr { "Difference" }
                     @if order.is_empty() { div.empty { p { "Nothing differs." } } }
-                    @for (index, file) in order.iter().enumerate() { (file_part(&view, file, index, &moved, layout)) }
+                    @for (index, file) in order.iter().enumerate() { (file_part(&view, file, index, &moved, (layout, desk))) }
                 }
                 aside aria-label="The step that made it" {
                     h2 { "Trace" }
@@ -200,9 +207,17 @@ fn file_part(
     file: &FileView,
     index: usize,
     moved: &Moved,
-    layout: Layout,
+    (layout, desk): (Layout, Option<Desk<'_>>),
 ) -> Markup {
     let found = findings_of(view, &file.path);
+    let path = file.new_or_old_path();
+    let threads: Vec<_> = view
+        .threads
+        .iter()
+        .filter(|thread| thread.head == view.head && thread.path == path)
+        .collect();
+    let open = threads.iter().filter(|thread| thread.state == ThreadState::Open).count();
+    let beside = Margin { findings: found.clone(), threads, desk };
     let hunks = html! {
         @if file.binary { p.panel.quiet { "No text to show." } }
         @for (nth, hunk) in file.hunks.iter().enumerate() {
@@ -210,7 +225,7 @@ fn file_part(
                 let step = view.steps.iter().find(|step| step.name == *name)?;
                 Some((name.clone(), step.entry))
             }).collect::<Vec<_>>();
-            (diff_view::hunk(hunk, &format!("f{index}h{nth}"), &file.path, &links, &found, moved, layout))
+            (diff_view::hunk(hunk, &format!("f{index}h{nth}"), path, Some(&links), &beside, moved, layout))
         }
     };
     html! {
@@ -218,7 +233,7 @@ fn file_part(
             @if diff_view::is_generated(&file.path) {
                 details { summary { h3 { (shown(&file.path)) } (counts(file)) span.tag { "made by a program" } } (hunks) }
             } @else {
-                header { h3 { (shown(&file.path)) } (counts(file)) @if !found.is_empty() { span.tag.bad { (found.len()) " findings" } } }
+                header { h3 { (shown(&file.path)) } (counts(file)) @if !found.is_empty() { span.tag.bad { (found.len()) " findings" } } @if open > 0 { span.tag.warn { (open) " open remarks" } } }
                 (hunks)
             }
         }
@@ -304,9 +319,8 @@ fn review_form(view: &ChangeView, visitor: &Visitor, path: &str) -> Markup {
             form method="post" action={(path) "/review"} #review-form {
                 (visitor.csrf_field())
                 input type="hidden" name="head" value=(view.head);
-                label for="body" { "Remarks " span.quiet { "(needed to ask for changes; the agent takes them up)" } }
+                label for="body" { "Remarks " span.quiet { "(needed to ask for changes, unless there are open remarks on lines; the agent takes up both)" } }
                 textarea #body name="body" {}
-                div #comments {}
                 div.actions {
                     @if !own { button.primary name="verdict" value="approve" type="submit" { "Approve" } }
                     button name="verdict" value="request_changes" type="submit" { "Ask for changes" }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use bailiwick_engine::{FileView, HunkView, LineView};
-use bailiwick_model::evidence::{Finding, Level};
+use bailiwick_model::evidence::Level;
 use maud::{Markup, html};
 
 use super::highlight::{self, Family};
+use super::remarks::{self, Margin};
 use super::text::shown;
 
 /// How a difference is shown.
@@ -195,27 +196,29 @@ pub(crate) fn is_generated(path: &str) -> bool {
         || path.starts_with("vendor/")
 }
 
-/// One hunk. `findings` are those of its file, by line of the new side.
+/// One hunk, with what is said beside its lines. `links` are the steps that made it; nothing where
+/// that was not looked at.
 pub(crate) fn hunk(
     hunk: &HunkView,
     name: &str,
     path: &str,
-    links: &[(String, u64)],
-    findings: &[&Finding],
+    links: Option<&[(String, u64)]>,
+    beside: &Margin<'_>,
     moved: &Moved,
     layout: Layout,
 ) -> Markup {
     let family = highlight::family(path);
     let rows = rows(hunk, moved, layout);
     html! {
-        section.hunk id=(name) tabindex="0" data-path=(path) data-steps=(links.iter().map(|(_, entry)| entry.to_string()).collect::<Vec<_>>().join(" ")) {
+        section.hunk id=(name) tabindex="0" data-path=(path) data-steps=(links.unwrap_or_default().iter().map(|(_, entry)| entry.to_string()).collect::<Vec<_>>().join(" ")) {
             div.where {
                 span { (shown(&hunk.header)) }
-                @if links.is_empty() { span.quiet { "no step made this" } }
-                @for (step, entry) in links { a href={"?step=" (entry) "#" (name)} data-step=(entry) { "step " (step) } }
+                @if links.is_some_and(<[_]>::is_empty) { span.quiet { "no step made this" } }
+                @for (step, entry) in links.unwrap_or_default() { a href={"?step=" (entry) "#" (name)} data-step=(entry) { "step " (step) } }
             }
-            @if layout.side_by_side { (side_by_side(&rows, family, findings)) }
-            @else { (unified(&rows, family, findings)) }
+            @if layout.side_by_side { (side_by_side(&rows, family, beside)) }
+            @else { (unified(&rows, family, beside)) }
+            @if let Some(desk) = beside.desk { (remarks::form(hunk, name, path, desk)) }
         }
     }
 }
@@ -241,23 +244,28 @@ fn number(number: Option<u32>) -> Markup {
     html! { span.n { @if let Some(number) = number { (number) } } }
 }
 
-fn margin(row: &Row<'_>, findings: &[&Finding]) -> Markup {
+fn old_number(number: Option<u32>) -> Markup {
+    html! { span.n.o { @if let Some(number) = number { (number) } } }
+}
+
+fn margin(row: &Row<'_>, beside: &Margin<'_>) -> Markup {
     html! {
-        @for finding in findings.iter().filter(|finding| finding.line.is_some() && finding.line == row.new && row.line.sign != '-') {
+        @if let Some(threads) = remarks::on_line(beside, row.old, row.new) { (threads) }
+        @for finding in beside.findings.iter().filter(|finding| finding.line.is_some() && finding.line == row.new && row.line.sign != '-') {
             div.margin .error[finding.level == Level::Error] { code { (shown(&finding.rule)) } " " (shown(&finding.message)) }
         }
     }
 }
 
-fn unified(rows: &[Row<'_>], family: Family, findings: &[&Finding]) -> Markup {
+fn unified(rows: &[Row<'_>], family: Family, beside: &Margin<'_>) -> Markup {
     html! {
         div.code {
-            @for row in rows { (number(row.old)) (number(row.new)) (code(row, family)) (margin(row, findings)) }
+            @for row in rows { (old_number(row.old)) (number(row.new)) (code(row, family)) (margin(row, beside)) }
         }
     }
 }
 
-fn side_by_side(rows: &[Row<'_>], family: Family, findings: &[&Finding]) -> Markup {
+fn side_by_side(rows: &[Row<'_>], family: Family, beside: &Margin<'_>) -> Markup {
     let mut lines: Vec<(Option<&Row<'_>>, Option<&Row<'_>>)> = Vec::new();
     let mut old_side: Vec<&Row<'_>> = Vec::new();
     let mut new_side: Vec<&Row<'_>> = Vec::new();
@@ -275,8 +283,13 @@ fn side_by_side(rows: &[Row<'_>], family: Family, findings: &[&Finding]) -> Mark
     html! {
         div.code.side {
             @for (old, new) in lines {
-                @if let Some(row) = old { (number(row.old)) (code(row, family)) } @else { span.n.void {} span.l.void {} }
-                @if let Some(row) = new { (number(row.new)) (code(row, family)) (margin(row, findings)) } @else { span.n.void {} span.l.void {} }
+                @if let Some(row) = old { (old_number(row.old)) (code(row, family)) } @else { span.n.void {} span.l.void {} }
+                @if let Some(row) = new { (number(row.new)) (code(row, family)) } @else { span.n.void {} span.l.void {} }
+                @match (old, new) {
+                    // Both sides of one line of context.
+                    (Some(one), Some(other)) if std::ptr::eq(one, other) => { (margin(one, beside)) }
+                    (old, new) => { @for row in old.into_iter().chain(new) { (margin(row, beside)) } }
+                }
             }
         }
     }

@@ -25,8 +25,9 @@ pub(super) async fn show(
         .tasks
         .into_iter()
         .partition(|line| matches!(line.standing.as_str(), "waits for review" | "needs an answer"));
-    let (running, mut ended): (Vec<_>, Vec<_>) =
-        rest.into_iter().partition(|line| line.standing == "running");
+    let (running, mut ended): (Vec<_>, Vec<_>) = rest.into_iter().partition(|line| {
+        matches!(line.standing.as_str(), "running" | "paused" | "waits for approval")
+    });
     ended.truncate(10);
     let asked = crate::approvals::list_of(&shared.engine, &visitor.person, false);
     let nothing = asked.is_empty() && waiting.is_empty() && running.is_empty() && ended.is_empty();

@@ -2,7 +2,9 @@
 
 use axum::extract::State;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use bailiwick_engine::EngineError;
 use bailiwick_model::event::Stage;
+use bailiwick_model::id::SubtaskKey;
 use bailiwick_model::identity::Operation;
 use bailiwick_model::workflow::{StageState, TaskState};
 use maud::{Markup, html};
@@ -67,8 +69,17 @@ pub(super) struct ListParams {
     before: Option<u64>,
 }
 
-const STATES: [&str; 7] =
-    ["running", "waits for review", "needs an answer", "merged", "rejected", "cancelled", "failed"];
+const STATES: [&str; 9] = [
+    "running",
+    "paused",
+    "waits for review",
+    "waits for approval",
+    "needs an answer",
+    "merged",
+    "rejected",
+    "cancelled",
+    "failed",
+];
 
 /// `GET /tasks`.
 pub(super) async fn list(
@@ -142,6 +153,9 @@ pub(crate) fn head(state: &TaskState) -> Markup {
                 p { strong { (trace_view::end_word(ending.end)) } ": " (shown(&ending.reason)) }
                 @if let Some(hint) = &ending.hint { p.quiet { (shown(hint)) } }
             }
+        }
+        @if let Some(freeze) = &state.paused {
+            div.note.warn { p { strong { "Paused" } " by " (freeze.by) ": " (shown(&freeze.reason)) ". Nothing is done for it until somebody lets it go on." } }
         }
         @for (key, subtask) in &state.subtasks {
             @if let Some(question) = &subtask.question {
@@ -271,9 +285,32 @@ fn actions(state: &TaskState, visitor: &Visitor) -> Markup {
     if !visitor.can(Operation::TaskControl) {
         return html! {};
     }
+    let subtasks: Vec<_> = state
+        .subtasks
+        .iter()
+        .filter(|(_, subtask)| !subtask.is_done())
+        .map(|(key, _)| key)
+        .collect();
     html! {
+        @if !state.is_over() && state.task.agent == bailiwick_model::task::BUILTIN_AGENT {
+            form.panel method="post" action={"/tasks/" (id) "/steer"} {
+                (visitor.csrf_field())
+                label for="steer" { "Say something to the agent " span.quiet { "(it hears it before it next asks its model)" } }
+                textarea #steer name="text" required maxlength="4096" {}
+                @if subtasks.len() > 1 {
+                    label for="steer-subtask" { "Subtask" }
+                    select #steer-subtask name="subtask" { @for key in &subtasks { option value=(key) { (key) } } }
+                }
+                div.actions { button type="submit" { "Say it" } }
+            }
+        }
         div.actions {
             @if !state.is_over() {
+                @if state.paused.is_some() {
+                    form method="post" action={"/tasks/" (id) "/resume"} { (visitor.csrf_field()) button.primary type="submit" { "Let it go on" } }
+                } @else {
+                    form method="post" action={"/tasks/" (id) "/pause"} { (visitor.csrf_field()) button type="submit" { "Pause" } }
+                }
                 form method="post" action={"/tasks/" (id) "/cancel"} {
                     (visitor.csrf_field())
                     button.danger type="submit" data-confirm="Stop this task? Its open pull requests stay as they are." { "Stop" }
@@ -314,6 +351,59 @@ pub(super) async fn retry(
     visitor.check(&params.csrf)?;
     let id = operations::find_task(&shared.engine, &task).await?;
     shared.engine.retry(id, &visitor.person).await?;
+    shared.enqueue(id);
+    Ok(Redirect::to(&format!("/tasks/{id}")).into_response())
+}
+
+#[derive(Deserialize)]
+pub(super) struct SteerForm {
+    csrf: String,
+    text: String,
+    #[serde(default)]
+    subtask: String,
+}
+
+/// `POST /tasks/{task}/steer`.
+pub(super) async fn steer(
+    State(shared): State<Shared>,
+    visitor: Visitor,
+    Path(task): Path<String>,
+    Form(form): Form<SteerForm>,
+) -> Result<Response, Failure> {
+    visitor.check(&form.csrf)?;
+    let id = operations::find_task(&shared.engine, &task).await?;
+    let subtask = match form.subtask.as_str() {
+        "" => None,
+        named => Some(SubtaskKey::parse(named).map_err(EngineError::from)?),
+    };
+    let params = operations::SteerParams { text: form.text.replace("\r\n", "\n"), subtask };
+    operations::steer(&shared.engine, &visitor.person, id, params).await?;
+    Ok(Redirect::to(&format!("/tasks/{id}")).into_response())
+}
+
+/// `POST /tasks/{task}/pause`.
+pub(super) async fn pause(
+    State(shared): State<Shared>,
+    visitor: Visitor,
+    Path(task): Path<String>,
+    Form(params): Form<ActParams>,
+) -> Result<Response, Failure> {
+    visitor.check(&params.csrf)?;
+    let id = operations::find_task(&shared.engine, &task).await?;
+    shared.engine.pause(id, &visitor.person, &params.reason).await?;
+    Ok(Redirect::to(&format!("/tasks/{id}")).into_response())
+}
+
+/// `POST /tasks/{task}/resume`.
+pub(super) async fn resume(
+    State(shared): State<Shared>,
+    visitor: Visitor,
+    Path(task): Path<String>,
+    Form(params): Form<ActParams>,
+) -> Result<Response, Failure> {
+    visitor.check(&params.csrf)?;
+    let id = operations::find_task(&shared.engine, &task).await?;
+    shared.engine.unpause(id, &visitor.person).await?;
     shared.enqueue(id);
     Ok(Redirect::to(&format!("/tasks/{id}")).into_response())
 }

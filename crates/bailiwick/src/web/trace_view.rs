@@ -78,7 +78,7 @@ fn step_item(item: &Item, step: &StepItem, said: &str) -> Markup {
                     span { (step.usage.total_tokens()) " tokens, " (step.cost) }
                 }
                 @if step.model_ms > 0 { span { "model " (duration(step.model_ms)) } }
-                @if !step.over { span.dot { "● working" } }
+                @if !step.over { span.dot { "working" } }
                 (time(item.at)) (entry_link(item.seq))
             }
             @if !head.trim().is_empty() {
@@ -138,7 +138,7 @@ fn call_line(call: &Call) -> Markup {
 pub(crate) fn outcome(outcome: Option<&Outcome>) -> Markup {
     html! {
         @match outcome {
-            None => { span.dot { "…" } }
+            None => { span.quiet { "…" } }
             Some(
                 Outcome::Command { ended, duration_ms, .. }
                 | Outcome::Agent { ended, duration_ms, .. },
@@ -308,6 +308,24 @@ fn look(fact: &Fact) -> Look {
         Fact::Reviewed { reviewer, verdict, simulated, .. } => Look::plain(html! {
             (reviewer) " " (review_word(*verdict)) @if *simulated { " (simulated: nobody was asked)" }
         }),
+        Fact::Commented { comment, .. } => Look::plain(html! {
+            (comment.by) @if comment.reply_to.is_some() { " answered on " } @else { " remarked on " }
+            code { (shown(&comment.path)) ":" (comment.line) }
+        })
+        .body(log(&comment.text)),
+        Fact::ThreadMarked { by, state, .. } => {
+            Look::plain(html! { (by) " says of a thread of remarks: " (state.name()) })
+        }
+        Fact::Steered { message, .. } => {
+            Look::plain(html! { (message.by) " says to the agent" }).tone("warn").body(log(&message.text))
+        }
+        Fact::SteeringHeard { step, messages, .. } => Look::plain(html! {
+            "Heard before step " (step) ": " (messages.len()) @if messages.len() == 1 { " message" } @else { " messages" }
+        })
+        .body(html! { @for message in messages { (log(&message.text)) } }),
+        Fact::Frozen(freeze) => Look::plain(html! { "Paused by " (freeze.by) }).tone("warn")
+            .body(html! { p.small { (shown(&freeze.reason)) } }),
+        Fact::Thawed(thaw) => Look::plain(html! { "Let go on by " (thaw.by) }),
         Fact::BaseMoved { to, void_approvals, .. } => {
             Look::plain(html! { "The base moved to " code { (short(to)) } }).tone("warn").body(html! {
                 @if *void_approvals > 0 { p.small { (void_approvals) " approvals are void because of it." } }

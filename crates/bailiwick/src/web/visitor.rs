@@ -164,7 +164,10 @@ pub(crate) async fn recognise(
             }
             fresh = known.fresh;
             let frozen = store.people(|people| {
-                people.freezes.in_force.values().map(|freeze| freeze.frozen.to_string()).collect()
+                let whole = people.freezes.in_force.values();
+                // A paused task is nobody's matter but its own page's.
+                let whole = whole.filter(|freeze| freeze.frozen.task().is_none());
+                whole.map(|freeze| freeze.frozen.to_string()).collect()
             });
             let visitor =
                 Visitor { person: caller.person.clone(), caller, frozen, csrf: known.csrf };
@@ -195,9 +198,15 @@ const PAGES: &[(&str, &str, Operation)] = &[
     ("GET", "/tasks/{task}/live", Operation::TaskRead),
     ("POST", "/tasks/{task}/cancel", Operation::TaskControl),
     ("POST", "/tasks/{task}/retry", Operation::TaskControl),
+    ("POST", "/tasks/{task}/steer", Operation::TaskControl),
+    ("POST", "/tasks/{task}/pause", Operation::TaskControl),
+    ("POST", "/tasks/{task}/resume", Operation::TaskControl),
     ("GET", "/parts/steps/{seq}", Operation::TaskRead),
     ("GET", "/changes", Operation::ChangeRead),
     ("GET", "/changes/{repo}/{number}", Operation::ChangeRead),
+    ("GET", "/changes/{repo}/{number}/since", Operation::ChangeRead),
+    ("POST", "/changes/{repo}/{number}/comments", Operation::ChangeReview),
+    ("POST", "/changes/{repo}/{number}/comments/{comment}/state", Operation::ChangeReview),
     ("POST", "/changes/{repo}/{number}/review", Operation::ChangeReview),
     ("POST", "/changes/{repo}/{number}/merge", Operation::ChangeMerge),
     ("GET", "/approvals", Operation::ApprovalRead),

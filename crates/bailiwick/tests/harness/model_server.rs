@@ -48,6 +48,8 @@ pub(crate) struct Conversation {
     pub(crate) turns: usize,
     /// What the tools answered, in order.
     pub(crate) results: Vec<String>,
+    /// What was said to the model beside that, after the first message.
+    pub(crate) said: Vec<String>,
     pub(crate) tools: Vec<String>,
 }
 
@@ -265,7 +267,10 @@ fn from_anthropic(body: &Value) -> Conversation {
     let tools: Vec<String> = names(&body["tools"], |tool| tool["name"].as_str());
     let messages = body["messages"].as_array().unwrap();
     let blocks = messages.iter().filter_map(|message| message["content"].as_array()).flatten();
+    let later = messages.iter().skip(1).filter(|message| message["role"] == "user");
+    let later = later.filter_map(|message| message["content"].as_array()).flatten();
     Conversation {
+        said: later.filter_map(|block| block["text"].as_str()).map(str::to_owned).collect(),
         role: role_of(&tools),
         model: body["model"].as_str().unwrap().to_owned(),
         system: texts(&body["system"]),
@@ -290,6 +295,7 @@ fn from_openai(body: &Value) -> Conversation {
         system: of("system").map(|message| texts(&message["content"])).collect(),
         opening: of("user").next().map(|message| texts(&message["content"])).unwrap(),
         turns: of("assistant").count(),
+        said: of("user").skip(1).map(|message| texts(&message["content"])).collect(),
         results: of("tool").map(|message| texts(&message["content"])).collect(),
         tools,
     }

@@ -22,9 +22,14 @@ pub(crate) struct Serve {
 impl Serve {
     /// Starts it on a free port, with further arguments such as `--config FILE`.
     pub(crate) fn start(bench: &Workbench, arguments: &[&str]) -> Self {
+        Self::start_at(bench, "127.0.0.1:0", arguments)
+    }
+
+    /// Starts it at an address, such as that of one that was there before.
+    pub(crate) fn start_at(bench: &Workbench, address: &str, arguments: &[&str]) -> Self {
         let log = std::fs::File::create(bench.path("serve.log")).unwrap();
         let mut child = bench
-            .command(&["serve", "--listen", "127.0.0.1:0", "--json"])
+            .command(&["serve", "--listen", address, "--json"])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(log)

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::generate::{self, Generated};
-use super::{Seed, Serve, Workbench, git};
+use super::{Conversation, ModelServer, Protocol, Reply, Seed, Serve, Workbench, git};
 
 /// The script that does a generated task, as a configuration names it.
 fn script(generated: &Generated) -> String {
@@ -53,6 +53,22 @@ impl Site {
         );
         let config = bench.write("site.toml", &config).to_str().unwrap().to_owned();
         Self { bench, generated, config }
+    }
+
+    /// The same with a model server that answers what `brain` says.
+    pub(crate) fn with_model(
+        generated: Generated,
+        brain: impl Fn(&Conversation) -> Reply + Send + Sync + 'static,
+    ) -> (Self, ModelServer) {
+        let bench = Workbench::new();
+        git::make_repository(&bench.path(&generated.name), &generated.files);
+        let server = ModelServer::start(Protocol::Anthropic, brain);
+        let config = format!(
+            "[platform]\nsingle_user = true\n[task]\nmodel = \"made-up-model\"\n[[provider]]\nname = \"from-file\"\nkind = \"anthropic\"\nbase_url = \"{}\"\nprice = \"free\"\n",
+            server.url()
+        );
+        let config = bench.write("site.toml", &config).to_str().unwrap().to_owned();
+        (Self { bench, generated, config }, server)
     }
 
     pub(crate) fn serve(&self) -> Serve {

@@ -9,7 +9,7 @@ const ALL: [&str; 6] =
     ["operator", "policy_author", "reviewer", "approver", "requester", "auditor"];
 
 /// A page, how it is asked for, and who may: written here anew, not taken from the program.
-const PAGES: [(&str, &str, &[&str]); 23] = [
+const PAGES: [(&str, &str, &[&str]); 29] = [
     ("GET", "/", &ALL),
     ("GET", "/tasks", &ALL),
     ("GET", "/tasks/new", &["operator", "requester"]),
@@ -18,9 +18,15 @@ const PAGES: [(&str, &str, &[&str]); 23] = [
     ("GET", "/tasks/ffffffff/live", &ALL),
     ("POST", "/tasks/ffffffff/cancel", &["operator", "requester"]),
     ("POST", "/tasks/ffffffff/retry", &["operator", "requester"]),
+    ("POST", "/tasks/ffffffff/steer", &["operator", "requester"]),
+    ("POST", "/tasks/ffffffff/pause", &["operator", "requester"]),
+    ("POST", "/tasks/ffffffff/resume", &["operator", "requester"]),
     ("GET", "/parts/steps/1", &ALL),
     ("GET", "/changes", &ALL),
     ("GET", "/changes/shop/1", &ALL),
+    ("GET", "/changes/shop/1/since", &ALL),
+    ("POST", "/changes/shop/1/comments", &["reviewer", "approver"]),
+    ("POST", "/changes/shop/1/comments/x/state", &["reviewer", "approver"]),
     ("POST", "/changes/shop/1/review", &["reviewer", "approver"]),
     ("POST", "/changes/shop/1/merge", &["operator", "reviewer", "approver"]),
     ("GET", "/approvals", &ALL),
