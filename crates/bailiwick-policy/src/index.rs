@@ -10,10 +10,11 @@ use std::collections::HashMap;
 
 use bailiwick_model::subject::Role;
 use cedar_policy::{
-    ActionConstraint, AuthorizationError, Authorizer, Effect, EntityUid, Policy,
-    PolicySet as CedarSet, PolicySetError, PrincipalConstraint, ResourceConstraint,
+    ActionConstraint, AuthorizationError, Authorizer, Effect, Entity, EntityUid, Policy,
+    PolicySet as CedarSet, PolicySetError, PrincipalConstraint, ResourceConstraint, Response,
 };
 
+use crate::constants;
 use crate::load::Loaded;
 use crate::request::Question;
 use crate::schema::{ACTION_KINDS, ROLES, principal_type};
@@ -39,6 +40,8 @@ struct Share {
 struct Part {
     permits: CedarSet,
     forbids: CedarSet,
+    /// What their sets are attributes of.
+    sets: Vec<Entity>,
 }
 
 /// What the policies of a layer say of a question.
@@ -56,6 +59,7 @@ impl Index {
     pub(crate) fn new(loaded: &[Loaded]) -> Result<Self, (usize, Box<PolicySetError>)> {
         let mut index = Self::default();
         for (at, one) in loaded.iter().enumerate() {
+            let (lighter, sets) = constants::take_out(&one.policy);
             for kind in ACTION_KINDS {
                 for role in ROLES {
                     if !can_apply(&one.policy, kind, role) {
@@ -73,7 +77,8 @@ impl Index {
                         Effect::Permit => &mut part.permits,
                         Effect::Forbid => &mut part.forbids,
                     };
-                    set.add(one.policy.clone()).map_err(|error| (at, Box::new(error)))?;
+                    set.add(lighter.clone()).map_err(|error| (at, Box::new(error)))?;
+                    part.sets.extend(sets.clone());
                 }
             }
         }
@@ -92,8 +97,27 @@ impl Index {
             .chain(share.inside.get(resource))
             .chain(question.parents.iter().filter_map(|parent| share.inside.get(parent)));
         for part in parts {
-            collect(authorizer, question, &part.forbids, &mut found.forbids, &mut found.errors);
-            collect(authorizer, question, &part.permits, &mut found.permits, &mut found.errors);
+            let with_sets;
+            let entities = if part.sets.is_empty() {
+                &question.entities
+            } else {
+                match question.entities.clone().add_entities(part.sets.iter().cloned(), None) {
+                    Ok(entities) => with_sets = entities,
+                    Err(error) => {
+                        found.errors.push(("sets of policies".to_owned(), error.to_string()));
+                        continue;
+                    }
+                }
+                &with_sets
+            };
+            let mut said = |set: &CedarSet, satisfied: &mut Vec<String>| {
+                if !set.is_empty() {
+                    let response = authorizer.is_authorized(&question.request, set, entities);
+                    collect(&response, satisfied, &mut found.errors);
+                }
+            };
+            said(&part.forbids, &mut found.forbids);
+            said(&part.permits, &mut found.permits);
         }
         found.permits.sort();
         found.forbids.sort();
@@ -102,19 +126,9 @@ impl Index {
     }
 }
 
-/// The satisfied policies of a set that holds policies of one effect only. In such a set they are
-/// exactly Cedar's reasons.
-fn collect(
-    authorizer: &Authorizer,
-    question: &Question,
-    set: &CedarSet,
-    satisfied: &mut Vec<String>,
-    errors: &mut Vec<(String, String)>,
-) {
-    if set.is_empty() {
-        return;
-    }
-    let response = authorizer.is_authorized(&question.request, set, &question.entities);
+/// The satisfied policies of a set that holds policies of one effect only, from what was said of it.
+/// In such a set they are exactly Cedar's reasons.
+fn collect(response: &Response, satisfied: &mut Vec<String>, errors: &mut Vec<(String, String)>) {
     let diagnostics = response.diagnostics();
     satisfied.extend(diagnostics.reason().map(|id| {
         let id: &str = id.as_ref();

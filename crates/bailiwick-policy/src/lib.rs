@@ -12,6 +12,7 @@
 mod advice;
 mod bundle;
 mod compare;
+mod constants;
 mod error;
 mod example;
 mod explain;

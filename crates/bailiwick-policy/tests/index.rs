@@ -50,6 +50,9 @@ mod index {
             3 => Just(""),
             1 => Just(" when { context.denials > 3 }"),
             1 => Just(" unless { context.denials > 3 }"),
+            // sets that are long enough to be taken out of the policy
+            1 => Just(" when { [0, 2, 4, 6].contains(context.denials) }"),
+            1 => Just(" unless { [1, 2, 3, 5, 7].contains(context.denials) || [8, 9, 10, 11].contains(context.denials + 1) }"),
             // fails for a large number: an error is a decision too
             1 => Just(" when { context.denials + 9223372036854775800 > 3 }"),
         ];
