@@ -50,11 +50,14 @@ struct Content<'t> {
     unit: OnceCell<Option<Rc<Unit<'t>>>>,
 }
 
+/// What an import in a language leads to, by its path; none where it leads to nothing.
+type Files<'t> = HashMap<(Language, String), Option<Rc<Imported<'t>>>>;
+
 /// What scans of files of one tree share.
 pub(crate) struct Project<'t> {
     sources: &'t dyn Sources,
     texts: &'t Texts,
-    files: RefCell<HashMap<(Language, String), Option<Rc<Imported<'t>>>>>,
+    files: RefCell<Files<'t>>,
     parser: RefCell<Parser>,
 }
 
