@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::web::{self, BrowserSessions, LiveTraces};
+use crate::web::{self, BrowserSessions, Folds, LiveTraces};
 
 /// The largest body of an API request, in bytes. A task has up to 64 KiB; JSON may double it.
 const MAX_BODY: usize = 512 * 1024;
@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) sessions: Arc<BrowserSessions>,
     /// The timelines that somebody watches.
     pub(crate) live: LiveTraces,
+    /// The timelines that were looked at last.
+    pub(crate) folds: Folds,
     /// Where work of the pages runs; waited for at the end.
     pub(crate) background: TaskTracker,
     /// What browsers reported that a page tried and must not.

@@ -17,6 +17,7 @@ mod sign_in;
 mod text;
 mod visitor;
 
+mod folds;
 mod live;
 mod parts;
 mod trace;
@@ -44,6 +45,7 @@ use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::{get, post};
 
+pub(crate) use folds::Folds;
 pub(crate) use live::LiveTraces;
 pub(crate) use sessions::{BrowserSessions, LINK_SECONDS};
 pub(crate) use visitor::session;

@@ -22,7 +22,7 @@ use crate::data_dir::{DataDir, ServerInfo};
 use crate::notify::Notifier;
 use crate::platform::Platform;
 use crate::terminal;
-use crate::web::{BrowserSessions, LiveTraces};
+use crate::web::{BrowserSessions, Folds, LiveTraces};
 
 /// How often requests for approval are looked at.
 const TEND: Duration = Duration::from_secs(5);
@@ -55,6 +55,7 @@ pub(crate) async fn run(common: &Common, arguments: &ServeArguments) -> Result<D
         queue,
         sessions: Arc::new(BrowserSessions::open(platform.dir.browser_sessions())),
         live: LiveTraces::default(),
+        folds: Folds::default(),
         background: TaskTracker::new(),
         csp_reports: Arc::default(),
         ledger_key: platform.ledger_key.to_string().into(),

@@ -14,7 +14,6 @@ use super::extract::{Form, Path, Query};
 use super::failure::Failure;
 use super::layout::{self, Page};
 use super::text::{duration, shown, time};
-use super::trace::Trace;
 use super::trace_view::{self, taint_tags};
 use super::visitor::Visitor;
 use crate::api::Shared;
@@ -221,9 +220,9 @@ pub(super) async fn show(
     Query(params): Query<ShowParams>,
 ) -> Result<Html<String>, Failure> {
     let id = operations::find_task(&shared.engine, &task).await?;
-    let entries = operations::events(&shared.engine, id, None, usize::MAX).await?;
-    let state = TaskState::fold(&entries).ok_or_else(Failure::not_found)?;
-    let trace = Trace::fold(&entries);
+    // The timeline first: what comes between the two is sent to the page once more, and harms nothing.
+    let trace = shared.folds.of(&shared.engine, id).await?;
+    let state = shared.engine.state(id).await?;
     let fits: Vec<_> = trace
         .items()
         .iter()

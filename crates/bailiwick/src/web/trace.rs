@@ -127,7 +127,7 @@ impl Item {
 }
 
 /// A timeline under construction.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Trace {
     items: Vec<Item>,
     /// The open step of each run.
