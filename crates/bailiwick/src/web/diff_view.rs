@@ -21,6 +21,9 @@ pub(crate) struct Layout {
     pub(crate) ignore_space: bool,
 }
 
+/// How many lines are laid out together. The browser lays out those that are looked at.
+const PIECE: usize = 200;
+
 /// A line with everything the page says of it.
 struct Row<'a> {
     line: &'a LineView,
@@ -259,8 +262,10 @@ fn margin(row: &Row<'_>, beside: &Margin<'_>) -> Markup {
 
 fn unified(rows: &[Row<'_>], family: Family, beside: &Margin<'_>) -> Markup {
     html! {
-        div.code {
-            @for row in rows { (old_number(row.old)) (number(row.new)) (code(row, family)) (margin(row, beside)) }
+        @for piece in rows.chunks(PIECE) {
+            div.code .many[rows.len() > PIECE] {
+                @for row in piece { (old_number(row.old)) (number(row.new)) (code(row, family)) (margin(row, beside)) }
+            }
         }
     }
 }
@@ -281,8 +286,8 @@ fn side_by_side(rows: &[Row<'_>], family: Family, beside: &Margin<'_>) -> Markup
     }
     zip(&mut lines, &mut old_side, &mut new_side);
     html! {
-        div.code.side {
-            @for (old, new) in lines {
+        @for piece in lines.chunks(PIECE) {
+            div.code.side .many[lines.len() > PIECE] { @for &(old, new) in piece {
                 @if let Some(row) = old { (old_number(row.old)) (code(row, family)) } @else { span.n.void {} span.l.void {} }
                 @if let Some(row) = new { (number(row.new)) (code(row, family)) } @else { span.n.void {} span.l.void {} }
                 @match (old, new) {
@@ -290,7 +295,7 @@ fn side_by_side(rows: &[Row<'_>], family: Family, beside: &Margin<'_>) -> Markup
                     (Some(one), Some(other)) if std::ptr::eq(one, other) => { (margin(one, beside)) }
                     (old, new) => { @for row in old.into_iter().chain(new) { (margin(row, beside)) } }
                 }
-            }
+            } }
         }
     }
 }
