@@ -103,6 +103,10 @@ pub struct Cage {
     /// then. What connects to the port is served out there; nothing of it runs in here.
     #[serde(default)]
     pub door: Option<u16>,
+    /// Files and directories of the workspace that stay as they are though it can be written,
+    /// relative to it. One that is not there, or is a symbolic link, is left out, and named.
+    #[serde(default)]
+    pub fixed: Vec<String>,
     /// The limits.
     pub limits: Limits,
     /// The user that the payload runs as when the launcher is root; never 0.
@@ -128,6 +132,7 @@ impl Cage {
             mounts: Vec::new(),
             network: Network::None,
             door: None,
+            fixed: Vec::new(),
             limits,
             uid: payload_id,
             gid: payload_id,

@@ -22,6 +22,7 @@ mod lease;
 mod outcome;
 mod probe;
 mod process;
+mod protected;
 mod tier;
 mod tiers;
 pub mod toolchains;

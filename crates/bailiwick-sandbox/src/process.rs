@@ -24,6 +24,7 @@ use crate::launch::{launch, launch_with_door};
 use crate::lease::{self, Lease, Orphans};
 use crate::outcome::{CommandOutcome, ReadOutcome, WriteOutcome};
 use crate::probe::Probe;
+use crate::protected;
 use crate::tier::{Sandbox, Tier, TierDriver};
 use crate::toolchains::{self, Toolchains};
 use crate::workspace::hand_over;
@@ -190,13 +191,15 @@ impl ProcessTier {
         directories.extend(
             caches.iter().filter(|cache| cache.fetched).map(|cache| cache.mount.source.clone()),
         );
-        let prepared = tokio::task::spawn_blocking(move || -> Result<(), SetupError> {
+        let writable = cage.access == Access::ReadWrite;
+        let prepared = tokio::task::spawn_blocking(move || -> Result<Vec<String>, SetupError> {
             for (number, directory) in directories.iter().enumerate() {
                 prepare(directory, number > 0, id)?;
             }
-            Ok(())
+            let workspace = directories.first().filter(|_| writable);
+            workspace.map_or_else(|| Ok(Vec::new()), |workspace| protected::find(workspace))
         });
-        prepared.await.map_err(|error| SetupError::Directory {
+        let protected = prepared.await.map_err(|error| SetupError::Directory {
             path: cage.workspace.clone(),
             source: error.into(),
         })??;
@@ -212,6 +215,7 @@ impl ProcessTier {
                 cgroups: self.cgroups.clone(),
                 lease: Arc::clone(&self.lease),
                 caches,
+                protected,
                 cage,
             }),
         })
@@ -284,6 +288,8 @@ struct Shared {
     cgroups: Detected,
     lease: Arc<Lease>,
     caches: Vec<Cache>,
+    /// What steers git, pipelines, policy or agents: no command changes it.
+    protected: Vec<String>,
     cage: CageConfig,
 }
 
@@ -416,7 +422,8 @@ impl Sandbox for ProcessSandbox {
 
     async fn run(&self, permit: Permit<Command>) -> Result<CommandOutcome, SandboxError> {
         let errand = self.errand(permit.action())?;
-        let cage = self.shared.cage(errand.network, errand.limits);
+        let fixed = self.shared.protected.clone();
+        let cage = Cage { fixed, ..self.shared.cage(errand.network, errand.limits) };
         let operation = Operation::Exec { argv: errand.argv, env: errand.env, cwd: errand.cwd };
         let (reply, parts) =
             launch(&self.shared.launcher, &CageSpec { cage, operation }, &[]).await?;
@@ -440,7 +447,11 @@ impl Sandbox for ProcessSandbox {
         let mut env = environment::base(&shared.toolchains, here);
         env.extend(shared.cage.env.clone());
         env.extend(program.env.clone());
-        let cage = Cage { door: Some(program.door), ..shared.cage(Network::None, limits) };
+        let cage = Cage {
+            door: Some(program.door),
+            fixed: shared.protected.clone(),
+            ..shared.cage(Network::None, limits)
+        };
         let operation = Operation::Exec { argv: program.argv.clone(), env, cwd: ".".to_owned() };
         let spec = CageSpec { cage, operation };
         let stdin = at_hand(&start.instructions)?;

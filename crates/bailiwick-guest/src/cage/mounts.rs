@@ -45,6 +45,18 @@ impl Tree {
         Ok(Self { mount, directory: kind == FileType::Directory })
     }
 
+    /// A private copy of what an open place is, whatever its path leads to by now.
+    pub(super) fn of_place(place: impl AsFd, attributes: MountAttrFlags) -> io::Result<Self> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_EMPTY_PATH
+            | OpenTreeFlags::AT_RECURSIVE;
+        let mount = open_tree(place, "", flags)?;
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&mount)?.st_mode);
+        sys::set_mount_attributes(&mount, attributes, true)?;
+        Ok(Self { mount, directory: kind == FileType::Directory })
+    }
+
     /// A copy of what is at `path` on the host.
     pub(super) fn of_host(path: &Path, attributes: MountAttrFlags) -> io::Result<Self> {
         Self::copy(CWD, path, attributes)

@@ -11,7 +11,7 @@ use std::path::Path;
 use rustix::fs::CWD;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
-use super::mounts::{FIXED, PLAIN, Tree, exists};
+use super::mounts::{FIXED, PLAIN, Tree, exists, place};
 use super::sys;
 use crate::reply::{CageError, NotApplied};
 use crate::spec::{Access, Cage, Guard, HOME, Network, SCRATCH, WORKSPACE};
@@ -236,7 +236,38 @@ fn fill(
         }
         layout.attach(tree, inner).map_err(step(inner))?;
     }
+    fix(cage, layout, not_applied)?;
     Ok(handle)
+}
+
+/// Mounts parts of the workspace over themselves, read-only. Somebody may be at work in it: what
+/// is found is opened without following a link, and nothing is looked up twice.
+fn fix(
+    cage: &Cage,
+    layout: &Layout<'_>,
+    not_applied: &mut Vec<NotApplied>,
+) -> Result<(), CageError> {
+    if cage.workspace_access == Access::ReadOnly || !cage.has(Guard::ReadOnly) {
+        return Ok(());
+    }
+    let workspace = place(layout.root, WORKSPACE.trim_start_matches('/'))
+        .map_err(CageError::at("opening the workspace"))?;
+    for path in &cage.fixed {
+        let left_out = match place(&workspace, path) {
+            Err(error) => error,
+            Ok(there) => match Tree::of_place(&there, FIXED).and_then(|tree| tree.attach(&there)) {
+                Ok(_) => continue,
+                // It was removed between two moments. Anything else is a cage that does not hold.
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => error,
+                Err(error) => return Err(CageError::at(format!("fixing `{path}`"))(error)),
+            },
+        };
+        not_applied.push(NotApplied {
+            name: format!("protected path `{path}`"),
+            reason: format!("it is not what it was when the workspace was opened ({left_out})"),
+        });
+    }
+    Ok(())
 }
 
 /// A `/proc` that shows the cage's own processes only.

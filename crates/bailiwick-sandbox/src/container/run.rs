@@ -22,6 +22,9 @@ const START: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(15);
 /// How often the counters are looked at.
 const LOOK: Duration = Duration::from_millis(100);
+/// The signals of limits on single processes (`signal(7)`).
+const SIGXCPU: i32 = 24;
+const SIGXFSZ: i32 = 25;
 const MAX_COMPLAINT_BYTES: u64 = 8 << 10;
 
 /// What became of the payload, and what was seen on the way.
@@ -349,8 +352,11 @@ impl Engine {
             "seccomp: system call filter".to_owned(),
             "disk: what the command adds is watched".to_owned(),
         ];
-        let mut not_applied =
-            vec!["Landlock: the container's own mounts stand in for it".to_owned()];
+        let mut not_applied = vec![
+            "Landlock: the container's own mounts stand in for it".to_owned(),
+            "protected paths: what a command does to them is left to the gates in this tier"
+                .to_owned(),
+        ];
         if self.cgroups.homes.is_empty() {
             not_applied.push("cgroup: there is none to be had here".to_owned());
         } else {
@@ -381,6 +387,14 @@ async fn watch(
 /// An end as `waitpid` tells it.
 fn ended(status: i32, memory_kills: bool) -> Ended {
     let signal = status & 0x7f;
+    let by_limit = match signal {
+        SIGXCPU => Some("cpu_time"),
+        SIGXFSZ => Some("file_size"),
+        _ => None,
+    };
+    if let Some(limit) = by_limit {
+        return Ended::Limit { limit: limit.to_owned() };
+    }
     // As in the process tier: what failed after somebody was killed for memory failed for that.
     if status != 0 && memory_kills {
         return Ended::Limit { limit: "memory".to_owned() };

@@ -176,9 +176,10 @@ pub(crate) fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + S
 }
 
 fn fits(line: &str, expected: &[&str]) -> bool {
-    expected.iter().any(|expected| match expected.strip_suffix('*') {
-        Some(beginning) => line.starts_with(beginning),
-        None => line == *expected,
+    expected.iter().any(|expected| match (expected.strip_prefix('*'), expected.strip_suffix('*')) {
+        (Some(end), _) => line.ends_with(end),
+        (None, Some(beginning)) => line.starts_with(beginning),
+        (None, None) => line == *expected,
     })
 }
 
