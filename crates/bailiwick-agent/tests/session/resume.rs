@@ -170,8 +170,7 @@ async fn what_people_say_is_neither_lost_nor_said_twice() {
 
     let stage = script.stage();
     stage.run(&[]).await.unwrap();
-    let asked = stage.model.asked.lock().unwrap();
-    for (step, request) in asked.iter() {
+    for (step, request) in stage.model.asked.lock().unwrap().iter() {
         let text = serde_json::to_string(&request.messages).unwrap();
         for (from, said) in (1..).zip(said) {
             let times = usize::from(from <= *step);
@@ -182,7 +181,6 @@ async fn what_people_say_is_neither_lost_nor_said_twice() {
             said.len().min(*step as usize)
         );
     }
-    drop(asked);
     // What a person passes on may be anybody's words.
     let taints: Vec<bool> =
         stage.steps().iter().map(|step| step.taint.contains(&Taint::Instructions)).collect();
