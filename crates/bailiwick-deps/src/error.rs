@@ -41,7 +41,7 @@ pub enum ReadError {
         key: String,
     },
     /// YAML that refers to other YAML; no lock file needs it, and it can grow without end.
-    #[error("it uses YAML anchors, aliases or tags, which no tool writes into this file")]
+    #[error("it uses anchors, aliases, tags or entities, which no tool writes into this file")]
     Reference,
     /// A version of the format that is not known.
     #[error("it has the format version `{version}`, which is not known")]

@@ -16,6 +16,7 @@ mod install;
 mod kind;
 mod licence;
 mod names;
+mod online;
 mod package;
 mod policy;
 mod read;
@@ -39,6 +40,7 @@ pub use index::{
 pub use install::{InstallVerdict, install_requests, judge_install};
 pub use kind::FileKind;
 pub use names::{Likeness, likenesses};
+pub use online::{Inquiry, OnlineAnswer, OnlineError};
 pub use package::{
     Contents, Declared, Edge, Group, Hash, Hashing, InstallScript, Lock, Manifest, Package,
     PackageName, RegistrySetting, Source, shown,

@@ -77,7 +77,10 @@ impl Engine {
             }
         };
         let change = change.with_text("subtask's title", &crate::implement::title(subtask));
-        let content = content_gates(&self.settings().gate_sources);
+        let (subject, circumstances) =
+            (actor::subject(task, Some(subtask), Role::Gate), actor::context(task, Some(subtask)));
+        let sources = self.settings().gate_sources.asked_by(subject, circumstances);
+        let content = content_gates(&sources);
         if let Err(reason) = check_settings(&rules.gates, &content) {
             return Ok(vec![unusable_settings(&reason)]);
         }

@@ -18,6 +18,7 @@ use crate::secrets_gate::SecretsGate;
 use crate::settings::GateSettings;
 use crate::tests_gate::TestsGate;
 use bailiwick_deps::{Advisories, PackageIndex};
+use bailiwick_model::subject::{Context, Subject};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -29,8 +30,34 @@ pub struct Sources {
     pub advisories: Option<Arc<Advisories>>,
     /// Which package names exist; without it `slopsquat` is inconclusive where it needs it.
     pub index: Option<Arc<dyn PackageIndex>>,
+    /// Indexes that are asked over the network, in the name of whoever judges.
+    pub remote: Option<Arc<dyn RemoteIndex>>,
     /// The organisation's external tools that speak SARIF.
     pub analysers: Vec<Analyser>,
+}
+
+/// An index that is asked over the network. Each question is an action of somebody.
+pub trait RemoteIndex: Send + Sync + std::fmt::Debug {
+    /// The index as this subject asks it in these circumstances. What `local` knows is not asked
+    /// for. Its answers block, and may not be asked for on a thread of an async runtime.
+    fn asked_by(
+        &self,
+        subject: Subject,
+        context: Context,
+        local: Option<Arc<dyn PackageIndex>>,
+    ) -> Arc<dyn PackageIndex>;
+}
+
+impl Sources {
+    /// The same, with what is asked over the network asked in this name.
+    #[must_use]
+    pub fn asked_by(&self, subject: Subject, context: Context) -> Self {
+        let mut sources = self.clone();
+        if let Some(remote) = &self.remote {
+            sources.index = Some(remote.asked_by(subject, context, self.index.clone()));
+        }
+        sources
+    }
 }
 
 /// All content gates, in the order in which they are shown.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use bailiwick_model::evidence::{Finding, GateReport, GateState, Level};
+use bailiwick_model::evidence::{Finding, GateReport, GateState, Level, Severity};
 use bailiwick_model::payload::Digest;
 use bailiwick_model::plan::compile_scope;
 use bailiwick_model::steering::{is_a_question, is_protected};
@@ -12,9 +12,41 @@ use globset::GlobSet;
 use crate::change::Change;
 use crate::path_class::{PathClass, classify};
 use crate::risk::FileDelta;
+use crate::rule::Rule;
 
 /// The gate's name.
 pub const SCOPE_GATE: &str = "scope";
+
+/// A file outside of the scope.
+const OUTSIDE: &str = "scope/outside";
+/// A file that steers others.
+const PROTECTED: &str = "scope/protected";
+
+/// Its rules.
+pub fn scope_rules() -> Vec<Rule> {
+    vec![
+        Rule::blocks(
+            OUTSIDE,
+            "change outside of the subtask's scope",
+            Severity::Medium,
+            None,
+            [
+                "nobody asked for it, and nobody who approved the plan has seen it",
+                "undo the change to it, or ask for a plan whose scope has it",
+            ],
+        ),
+        Rule::blocks(
+            PROTECTED,
+            "change to what steers pipelines, hooks, policy or agents",
+            Severity::High,
+            Some(829),
+            [
+                "it changes how this and later changes are made and judged",
+                "undo the change to it, or let people approve exactly it",
+            ],
+        ),
+    ]
+}
 
 /// The mode of a file that is not executable.
 const PLAIN_FILE: u32 = 0o100_644;
@@ -82,7 +114,7 @@ pub fn scope_report(
         .iter()
         .map(|path| {
             finding(
-                "scope/outside",
+                OUTSIDE,
                 path,
                 format!("`{path}` is outside of the subtask's scope; undo the change to it"),
             )
@@ -95,7 +127,7 @@ pub fn scope_report(
         } else {
             "steers pipelines, hooks, policy or agents, which only people change; undo the change to it"
         };
-        finding("scope/protected", path, format!("`{path}` {what}"))
+        finding(PROTECTED, path, format!("`{path}` {what}"))
     }));
     let (state, summary) = match findings.len() {
         0 => {

@@ -128,7 +128,9 @@ pub(crate) fn client(
 /// Makes the TLS settings with the ring provider given explicitly, so that nothing depends on, or
 /// changes, the process-wide default. Without a secure address no trust store is needed, and a
 /// machine that has none can still use a local server.
-fn tls(is_secure: bool) -> Result<rustls::ClientConfig, Box<dyn std::error::Error + Send + Sync>> {
+pub(crate) fn tls(
+    is_secure: bool,
+) -> Result<rustls::ClientConfig, Box<dyn std::error::Error + Send + Sync>> {
     let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?;
     let mut config = if is_secure {

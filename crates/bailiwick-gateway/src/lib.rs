@@ -1,5 +1,6 @@
 #![forbid(unsafe_code)]
-//! The only way out to model providers: their wire formats, keys, prices, limits and retries.
+//! The only way out: to model providers with their wire formats, keys, prices, limits and retries,
+//! and to hosts that are only read from ([`HostClient`]).
 //!
 //! [`Gateway::call`] takes a [`Permit`](bailiwick_warden::Permit) by value and every operand from
 //! it; nothing else here sends anything to a model. The decoder ([`sse`]) and the assemblers
@@ -16,6 +17,7 @@ mod config;
 pub mod door;
 mod endpoint;
 mod error;
+mod fetch;
 mod gateway;
 mod http;
 pub mod inbound;
@@ -33,6 +35,7 @@ pub use anthropic::AnthropicAssembler;
 pub use check::{ConnectionCheck, KeyCheck, ProviderCheck};
 pub use config::{ConfigError, FlatPrice, KeyRef, OutputLimitField, ProviderConfig, ProviderKind};
 pub use error::{Billing, ModelError, Phase};
+pub use fetch::{HostAnswer, HostClient, HostClientError, HostError};
 pub use gateway::{Gateway, ModelAnswer};
 pub use key::KeyGrant;
 pub use openai::OpenAiAssembler;

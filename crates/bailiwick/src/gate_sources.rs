@@ -24,6 +24,7 @@ pub(crate) fn load(advisories: Option<&Path>, index: Option<&Path>) -> Result<So
             Some(directory) => Some(Arc::new(read_indexes(directory)?)),
             None => None,
         },
+        remote: None,
         analysers: Vec::new(),
     })
 }
