@@ -2,12 +2,16 @@
 
 use crate::checkout::Meaning;
 use crate::gate::{Gate, GateContext, finding, worst};
+use crate::rule::Rule;
 use async_trait::async_trait;
-use bailiwick_model::evidence::{GateReport, GateState, Level};
+use bailiwick_model::evidence::{GateReport, GateState, Level, Severity};
 use bailiwick_model::path::WorkPath;
 
 /// Longest time for one check, in milliseconds.
 const TIMEOUT_MS: u64 = 1_800_000;
+
+/// A check is not met.
+const FAILED: &str = "acceptance/failed";
 
 /// Runs each acceptance check on the clean checkout of the change. A plan without checks asked for
 /// nothing, so there is nothing to fail.
@@ -22,6 +26,19 @@ impl Gate for AcceptanceGate {
 
     fn purpose(&self) -> &'static str {
         "the task's acceptance checks"
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        vec![Rule::blocks(
+            FAILED,
+            "acceptance check that is not met",
+            Severity::High,
+            None,
+            [
+                "the change does not do what was asked for",
+                "do what the check asks for; a check that asks for the wrong thing is changed by the people who wrote it",
+            ],
+        )]
     }
 
     async fn run(&self, context: &GateContext<'_>) -> GateReport {
@@ -42,12 +59,7 @@ impl Gate for AcceptanceGate {
                                 "`{}` is not met: `{}` ended with exit code {code}",
                                 check.name, check.command
                             );
-                            findings.push(finding(
-                                "acceptance/failed",
-                                Level::Error,
-                                &check.name,
-                                message,
-                            ));
+                            findings.push(finding(FAILED, Level::Error, &check.name, message));
                         }
                         Meaning::Nothing { reason } => {
                             states.push(GateState::Inconclusive);

@@ -48,7 +48,7 @@ pub trait Gate: Send + Sync {
     /// What it does, in a sentence.
     fn purpose(&self) -> &'static str;
 
-    /// The rules that it has by itself, as far as they can be switched off and suppressed.
+    /// The rules that it has by itself.
     fn rules(&self) -> Vec<Rule> {
         Vec::new()
     }

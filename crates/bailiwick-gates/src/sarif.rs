@@ -5,6 +5,7 @@ pub mod read;
 use crate::rule::{Effect, Rule};
 use bailiwick_model::evidence::{Finding, GateReport, GateState, Level, Severity};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -13,7 +14,8 @@ use std::fmt::Write as _;
 /// An inconclusive gate is a run whose invocation was not successful, with its reason as a
 /// notification: an empty list of results would read as "nothing found".
 ///
-/// `rules` says what the rules are; one that is not among them stands with its id alone.
+/// `rules` says what the rules are; one that is not among them stands with what goes with its
+/// findings.
 pub fn to_sarif(reports: &[GateReport], rules: &[Rule]) -> Value {
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -28,7 +30,7 @@ fn run(report: &GateReport, known: &[Rule]) -> Value {
     let rules: Vec<&str> = rules.into_iter().collect();
     let describe = |id: &&str| match known.iter().find(|rule| rule.id == **id) {
         Some(rule) => descriptor(rule),
-        None => json!({ "id": id }),
+        None => told_of(id, &report.findings),
     };
     let mut invocation = json!({ "executionSuccessful": report.state != GateState::Inconclusive });
     if report.state == GateState::Inconclusive
@@ -75,6 +77,26 @@ fn descriptor(rule: &Rule) -> Value {
             "precision": if rule.effect == Effect::Blocks { "very-high" } else { "medium" },
         },
     })
+}
+
+/// The rule of another tool, by what goes with one of its findings.
+fn told_of(id: &str, findings: &[Finding]) -> Value {
+    let first = findings.iter().find(|finding| finding.rule == id);
+    let explanation = first.and_then(|finding| finding.explanation.as_deref());
+    let Some((first, explanation)) = first.zip(explanation) else { return json!({ "id": id }) };
+    let mut rule = descriptor(&Rule {
+        id: Cow::Owned(id.to_owned()),
+        title: Cow::Owned(explanation.why.clone()),
+        severity: explanation.severity,
+        cwe: explanation.cwe,
+        effect: if explanation.heuristic { Effect::AsksPerson } else { Effect::Blocks },
+        why: Cow::Owned(explanation.why.clone()),
+        fix: Cow::Owned(explanation.fix.clone()),
+    });
+    if let Some(level) = rule.pointer_mut("/defaultConfiguration/level") {
+        *level = json!(level_word(first.level));
+    }
+    rule
 }
 
 fn level_word(level: Level) -> &'static str {

@@ -5,8 +5,9 @@ pub(crate) mod judge;
 
 use crate::checkout::{Checkout, CommandRefusal};
 use crate::gate::{Gate, GateContext, worst};
+use crate::rule::Rule;
 use async_trait::async_trait;
-use bailiwick_model::evidence::{Evidence, Finding, GateReport, GateState};
+use bailiwick_model::evidence::{Evidence, Finding, GateReport, GateState, Severity};
 use detect::{Detection, TestCommand, detect};
 use judge::{RunResult, judge};
 
@@ -26,6 +27,36 @@ impl Gate for TestsGate {
 
     fn purpose(&self) -> &'static str {
         "the repository's own tests, before and after the change"
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        vec![
+            Rule::blocks(
+                judge::FAILED,
+                "test that fails after the change",
+                Severity::High,
+                None,
+                [
+                    "what the test holds is not so any more",
+                    "mend the code; where the test asks for what is no longer wanted, say so in the change",
+                ],
+            ),
+            Rule::blocks(
+                judge::FAILED_BEFORE,
+                "test that fails after the change, and failed before",
+                Severity::Medium,
+                None,
+                [
+                    "nobody can tell what the change does to what the test holds",
+                    "mend it, or have it mended on the protected branch first",
+                ],
+            ),
+            Rule::informs(
+                judge::MENDED,
+                "test that failed before the change and passes now",
+                ["it shows what the change mends", "nothing need be done"],
+            ),
+        ]
     }
 
     async fn run(&self, context: &GateContext<'_>) -> GateReport {

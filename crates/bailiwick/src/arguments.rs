@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use approval::{ApprovalVerb, BreakGlassVerb, FreezeVerb, ThawArguments, Word};
 pub(crate) use operation::operation;
 pub(crate) use people::{AccessArguments, GroupVerb, TokenVerb, UserVerb};
-pub(crate) use supply::{IndexVerb, SbomArguments};
+pub(crate) use supply::{IndexVerb, OnlineIndex, SbomArguments};
 
 /// From a task to a merged pull request, governed.
 #[derive(Debug, Parser)]
@@ -648,6 +648,10 @@ pub(crate) struct GateRunArguments {
     /// Snapshots of package indexes, for the gate `slopsquat`.
     #[arg(long, value_name = "DIR")]
     pub(crate) index: Option<PathBuf>,
+    /// Ask this index over HTTP about added names, for the gate `slopsquat`; once for each ecosystem
+    /// (cargo, npm, pypi, go, maven).
+    #[arg(long, value_name = "ECOSYSTEM=URL")]
+    pub(crate) online_index: Vec<OnlineIndex>,
     /// Write the findings as SARIF 2.1.0.
     #[arg(long, value_name = "FILE")]
     pub(crate) sarif: Option<PathBuf>,

@@ -17,6 +17,7 @@ mod session;
 mod sign_in;
 mod supply;
 mod task;
+pub(crate) mod trial;
 
 use std::process::ExitCode;
 
@@ -150,7 +151,7 @@ async fn dispatch(mut arguments: Arguments) -> Result<Done> {
         Verb::Repo(verb) => Box::pin(repo::run(common, verb)).await,
         Verb::Ledger(verb) => Box::pin(ledger::run(common, verb)).await,
         Verb::Policy(verb) => Box::pin(policy::run(common, verb)).await,
-        Verb::Gate(verb) => gate::run(common, &verb),
+        Verb::Gate(verb) => Box::pin(gate::run(common, &verb)).await,
         Verb::Sbom(arguments) => supply::sbom(&arguments),
         Verb::Index(verb) => supply::index(common, &verb),
         Verb::Approval(verb) => Box::pin(approval::approval(common, verb)).await,

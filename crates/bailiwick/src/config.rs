@@ -1,7 +1,9 @@
 //! The configuration: one TOML file, every key known, secrets only by reference.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bailiwick_deps::Ecosystem;
 use bailiwick_gates::Analyser;
 use bailiwick_gateway::{KeyRef, ProviderConfig, ProviderKind};
 use bailiwick_model::id::{GroupName, Person, RepoName};
@@ -11,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::notify::{MailConfig, WebhookConfig};
+use crate::online_index::OnlineIndexConfig;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -238,6 +241,10 @@ pub(crate) struct DependenciesConfig {
     /// A directory with snapshots of package indexes, as `bailiwick index build` makes them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) index: Option<PathBuf>,
+    /// Indexes that are asked over HTTP about names that the snapshots do not have; none unless named.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, OnlineIndexConfig>")]
+    pub(crate) online: BTreeMap<Ecosystem, OnlineIndexConfig>,
 }
 
 /// `[gates]`

@@ -80,6 +80,11 @@ impl DataDir {
         self.root.join("dependencies")
     }
 
+    /// Answers of package indexes, kept for a while.
+    pub(crate) fn index_answers(&self) -> PathBuf {
+        self.root.join("index")
+    }
+
     /// The last good policies, and those that were refused.
     pub(crate) fn policy(&self) -> PathBuf {
         self.root.join("policy")

@@ -15,6 +15,7 @@ mod gate_sources;
 mod identity;
 mod install_screen;
 mod notify;
+mod online_index;
 mod operations;
 #[cfg(doctest)]
 mod permits;

@@ -21,6 +21,7 @@ use crate::command::Told;
 use crate::config::Config;
 use crate::data_dir::{DataDir, random};
 use crate::install_screen::NameScreen;
+use crate::online_index::OnlineIndexes;
 use crate::policies::Policies;
 
 /// A platform at work on a data directory.
@@ -56,9 +57,14 @@ impl Platform {
             .with_safeguards(Arc::new(store.clone()))
             .with_rights(Arc::new(store.clone()))
             .with_approval_seconds(wait);
-        let gate_sources = gate_sources(config)?;
+        let mut gate_sources = gate_sources(config)?;
         let screen = NameScreen::new(gate_sources.index.clone());
         let warden = Arc::new(warden.with_install_screen(Arc::new(screen)));
+        gate_sources.remote = OnlineIndexes::open(
+            &config.dependencies.online,
+            Some(dir.index_answers()),
+            Arc::clone(&warden),
+        )?;
         announce(&store, ledger_key.name().to_string(), &warden).await?;
         let gateway = Arc::new(gateway(config, script)?);
         let forge = EmbeddedForge::open(&dir.forge(), forge_platform(&dir)?)

@@ -59,6 +59,13 @@ pub(crate) enum Said {
     },
 }
 
+/// A test fails after the change.
+pub(crate) const FAILED: &str = "tests/failed";
+/// It failed before the change as well.
+pub(crate) const FAILED_BEFORE: &str = "tests/failed-before";
+/// It failed before the change, and passes now.
+pub(crate) const MENDED: &str = "tests/mended";
+
 /// Signs in the output of a run that could not start for a lack of something on the machine, with
 /// what is lacking. Only looked for if no test ran.
 const MISSING: &[(&str, &str)] = &[
@@ -103,9 +110,9 @@ pub fn judge(
     for test in failed_after {
         findings.push(if failed_before.contains(test) {
             let message = format!("test `{test}` fails, and failed before the change as well");
-            finding("tests/failed-before", Level::Warning, test, message)
+            finding(FAILED_BEFORE, Level::Warning, test, message)
         } else {
-            finding("tests/failed", Level::Error, test, format!("test `{test}` fails"))
+            finding(FAILED, Level::Error, test, format!("test `{test}` fails"))
         });
     }
     // a test that is gone is not mended; where the runner lists what passed, it must be there
@@ -118,7 +125,7 @@ pub fn judge(
         Said::Passed => {
             for test in &mended {
                 let message = format!("test `{test}` failed before the change and passes now");
-                findings.push(finding("tests/mended", Level::Note, test, message));
+                findings.push(finding(MENDED, Level::Note, test, message));
             }
             let counts = counted(after);
             let before = match before_said {
@@ -143,7 +150,7 @@ pub fn judge(
                         format!("`{name}` fails with exit code {code}")
                     }
                 };
-                findings.push(finding("tests/failed", Level::Error, name, message));
+                findings.push(finding(FAILED, Level::Error, name, message));
             }
             let old = failed_after.intersection(failed_before).count();
             let old = if old > 0 {

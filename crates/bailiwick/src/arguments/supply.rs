@@ -1,9 +1,28 @@
 //! `sbom` and `index`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use bailiwick_deps::Ecosystem;
 use clap::{Args, Subcommand};
+
+/// An index that is asked over HTTP.
+#[derive(Debug, Clone)]
+pub(crate) struct OnlineIndex {
+    pub(crate) ecosystem: Ecosystem,
+    pub(crate) url: String,
+}
+
+impl FromStr for OnlineIndex {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (ecosystem, url) =
+            text.split_once('=').ok_or("it is not of the form `ECOSYSTEM=URL`")?;
+        let ecosystem: Ecosystem = ecosystem.parse().map_err(|error| format!("{error}"))?;
+        Ok(Self { ecosystem, url: url.to_owned() })
+    }
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct SbomArguments {

@@ -1,39 +1,67 @@
-//! `bailiwick gate …`: the gates that read content, on any repository. Needs no data directory, no
-//! configuration and no server, so that it can be a pre-commit hook or a step of any pipeline.
+//! `bailiwick gate …`: the gates on any repository. Needs no data directory, no configuration and no
+//! server, so that it can be a pre-commit hook or a step of any pipeline.
+//!
+//! Gates that read content always run, and so do the external tools that the base names, in cages
+//! like those of the platform. The other gates that run something do so when they are named. A
+//! configuration counts only when it is named: one that lies in the repository is the change's own.
+
+mod bench;
+mod show;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use bailiwick_gates::{
-    Change, ContentGate, GitTree, Input, ProtectedRules, Rule, Sources, check_settings,
-    content_gates, judge_content, sandbox_gates, sarif, verdict,
+    AcceptanceGate, Change, ContentGate, Gate, GateContext, GitTree, Input, ProjectFiles,
+    ProtectedRules, Rule, Sources, check_settings, content_gates, judge_content, run_all,
+    sandbox_gates, sarif, verdict,
 };
 use bailiwick_git::{Discovered, Git, GitError};
-use bailiwick_model::evidence::{GateReport, GateState, Level};
-use bailiwick_model::id::Oid;
+use bailiwick_model::evidence::{GateReport, GateState};
+use bailiwick_model::id::{Oid, Person};
 use jiff::Timestamp;
 use serde_json::json;
 
+use self::bench::CageBench;
 use crate::arguments::{Common, GateRunArguments, GateVerb};
-use crate::command::{Done, Told};
+use crate::command::{Done, Told, configuration, person, trial};
+use crate::config::Config;
+use crate::online_index::{OnlineIndexConfig, OnlineIndexes};
 use crate::terminal;
 
 /// Branches that are taken for the protected one, in this order.
 const PROTECTED: [&str; 5] = ["origin/HEAD", "origin/main", "origin/master", "main", "master"];
 
-/// The one gate that is neither of the two kinds: it needs a subtask.
-const SCOPE: (&str, &str) =
-    ("scope", "the change stays in its subtask's scope, and off what only people change");
-
-pub(crate) fn run(common: &Common, verb: &GateVerb) -> Result<Done> {
+pub(crate) async fn run(common: &Common, verb: &GateVerb) -> Result<Done> {
     match verb {
-        GateVerb::Run(arguments) => gate_run(common, arguments),
+        GateVerb::Run(arguments) => Box::pin(gate_run(common, arguments)).await,
         GateVerb::List => {
-            list(common);
+            show::list(common);
             Ok(Done::Yes)
         }
-        GateVerb::Explain { rule } => explain(common, rule),
+        GateVerb::Explain { rule } => show::explain(common, rule),
+    }
+}
+
+/// When a gate that runs something does so outside of the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    /// Always: what it runs is named on the base for that.
+    Always,
+    /// When it is named: it takes as long as tests do.
+    WhenNamed,
+    /// Not at all: it needs a subtask.
+    OnPlatform,
+}
+
+impl Runs {
+    fn of(gate: &dyn Gate) -> Self {
+        match gate.name() {
+            name if name.ends_with("analysers") => Self::Always,
+            name if name == AcceptanceGate.name() => Self::OnPlatform,
+            _ => Self::WhenNamed,
+        }
     }
 }
 
@@ -45,14 +73,27 @@ struct Range {
     tree: Oid,
 }
 
-fn gate_run(common: &Common, arguments: &GateRunArguments) -> Result<Done> {
-    let sources =
-        crate::gate_sources::load(arguments.advisories.as_deref(), arguments.index.as_deref())?;
+async fn gate_run(common: &Common, arguments: &GateRunArguments) -> Result<Done> {
+    let config = match &common.config {
+        Some(_) => configuration(common)?,
+        None => Config::default(),
+    };
+    let named = &config.dependencies;
+    let mut sources = crate::gate_sources::load(
+        arguments.advisories.as_deref().or(named.advisories.as_deref()),
+        arguments.index.as_deref().or(named.index.as_deref()),
+    )?;
+    sources.analysers = crate::gate_sources::load_analysers(&config.gates.analyser)?;
+    let person = person(common, &config)?;
+    let sources = online(sources, arguments, &config, &person).await?;
     let all = content_gates(&sources);
-    let gates = chosen(&all, &arguments.gates)?;
+    let chosen = Chosen::of(&all, &sources, &arguments.gates)?;
     let found = Git::discover(&arguments.repo).map_err(told)?;
     let scratch = tempfile::tempdir().context("cannot make a scratch directory")?;
-    let range = range(&found, arguments, scratch.path())?;
+    let range = match range(&found, arguments, scratch.path())? {
+        Ok(range) => range,
+        Err(error) => return reported(common, arguments, &[not_judged(&error)], &[], None),
+    };
     let git = found.git;
 
     let rules = ProtectedRules::read(&git, &range.rules_at).map_err(|error| Told {
@@ -65,13 +106,19 @@ fn gate_run(common: &Common, arguments: &GateRunArguments) -> Result<Done> {
         message: format!("`.bailiwick/gates.toml` at {} is not valid: {reason}", range.rules_at),
         hint: "`bailiwick gate list` names all gates and rules".to_owned(),
     })?;
-    let mut change =
-        Change::load_tree(&git, &range.base, &range.head, &range.tree).map_err(told)?;
+    let loaded = Change::load_tree(&git, &range.base, &range.head, &range.tree);
+    let mut change = match loaded {
+        Ok(change) => change,
+        Err(error) => return reported(common, arguments, &[not_judged(&error)], &[], Some(&range)),
+    };
     if let Some(path) = &arguments.message {
         let text = std::fs::read(path)
             .with_context(|| format!("cannot read the message in `{}`", path.display()))?;
         change = change.with_text("the message", &String::from_utf8_lossy(&text));
     }
+    let bench = CageBench::new(git.clone(), config.sandbox.tier, config.policy.clone(), person)?;
+    let ran = chosen.run_in_cages(bench, &git, &range, &change, &rules).await?;
+    let known: Vec<Rule> = chosen.rules();
     let limit = rules.gates.timeout;
     let input = Input {
         change,
@@ -81,11 +128,55 @@ fn gate_run(common: &Common, arguments: &GateRunArguments) -> Result<Done> {
         now: Timestamp::now(),
         deadline: None,
     };
-    let reports = judge_content(&gates, input, limit);
-    let state = verdict(&reports);
+    let content = chosen.content;
+    let judged = tokio::task::spawn_blocking(move || judge_content(&content, input, limit));
+    let mut reports = judged.await.context("the gates broke down")?;
+    reports.extend(ran);
+    reported(common, arguments, &reports, &known, Some(&range))
+}
+
+/// The sources with the indexes that may be asked over HTTP. There is no data directory, so
+/// answers are not kept.
+async fn online(
+    mut sources: Sources,
+    arguments: &GateRunArguments,
+    config: &Config,
+    person: &Person,
+) -> Result<Sources> {
+    let mut named = config.dependencies.online.clone();
+    for one in &arguments.online_index {
+        named.insert(one.ecosystem, OnlineIndexConfig::at(&one.url));
+    }
+    if named.is_empty() {
+        return Ok(sources);
+    }
+    let warden = Arc::new(trial::warden(crate::policies::check(&config.policy).await?));
+    sources.remote = OnlineIndexes::open(&named, None, warden)?;
+    Ok(sources.asked_by(bench::subject(person.clone()), trial::circumstances()?))
+}
+
+/// What can't be read can't be judged: inconclusive, which blocks.
+fn not_judged(error: &GitError) -> GateReport {
+    GateReport {
+        gate: "change".to_owned(),
+        state: GateState::Inconclusive,
+        summary: format!("{}; {}", full(error), error.hint().unwrap_or("run `bailiwick doctor`")),
+        findings: Vec::new(),
+        evidence: Vec::new(),
+    }
+}
+
+/// Tells what the gates say.
+fn reported(
+    common: &Common,
+    arguments: &GateRunArguments,
+    reports: &[GateReport],
+    rules: &[Rule],
+    range: Option<&Range>,
+) -> Result<Done> {
+    let state = verdict(reports);
     if let Some(path) = &arguments.sarif {
-        let rules: Vec<Rule> = gates.iter().flat_map(|gate| gate.rules()).collect();
-        let text = serde_json::to_string_pretty(&sarif::to_sarif(&reports, &rules))
+        let text = serde_json::to_string_pretty(&sarif::to_sarif(reports, rules))
             .context("cannot write SARIF")?;
         std::fs::write(path, text + "\n")
             .with_context(|| format!("cannot write `{}`", path.display()))?;
@@ -93,13 +184,13 @@ fn gate_run(common: &Common, arguments: &GateRunArguments) -> Result<Done> {
     if common.json {
         terminal::out_json(&json!({
             "state": state,
-            "base": range.base,
-            "head": range.tree,
-            "rules": range.rules_at,
+            "base": range.map(|range| &range.base),
+            "head": range.map(|range| &range.tree),
+            "rules": range.map(|range| &range.rules_at),
             "reports": reports,
         }));
     } else {
-        terminal::out(&text(&reports, state));
+        terminal::out(&show::text(reports, state));
     }
     Ok(match state {
         GateState::Pass => Done::Yes,
@@ -108,18 +199,68 @@ fn gate_run(common: &Common, arguments: &GateRunArguments) -> Result<Done> {
     })
 }
 
-fn chosen(
-    all: &[Arc<dyn ContentGate>],
-    names: &[String],
-) -> Result<Vec<Arc<dyn ContentGate>>, Told> {
-    if let Some(name) = names.iter().find(|name| !all.iter().any(|gate| gate.name() == **name)) {
-        return Err(no_such(name));
+/// The gates of one run.
+struct Chosen {
+    content: Vec<Arc<dyn ContentGate>>,
+    running: Vec<Box<dyn Gate>>,
+}
+
+impl Chosen {
+    fn of(all: &[Arc<dyn ContentGate>], sources: &Sources, names: &[String]) -> Result<Self, Told> {
+        let is_named = |name: &str| names.iter().any(|one| one == name);
+        let content: Vec<_> =
+            all.iter().filter(|gate| names.is_empty() || is_named(gate.name())).cloned().collect();
+        let running: Vec<_> = sandbox_gates(sources)
+            .into_iter()
+            .filter(|gate| match Runs::of(&**gate) {
+                Runs::Always => names.is_empty() || is_named(gate.name()),
+                Runs::WhenNamed => is_named(gate.name()),
+                Runs::OnPlatform => false,
+            })
+            .collect();
+        let is_there = |name: &String| {
+            content.iter().any(|gate| gate.name() == name)
+                || running.iter().any(|gate| gate.name() == name)
+        };
+        match names.iter().find(|name| !is_there(name)) {
+            Some(name) => Err(no_such(name)),
+            None => Ok(Self { content, running }),
+        }
     }
-    Ok(all
-        .iter()
-        .filter(|gate| names.is_empty() || names.iter().any(|name| name == gate.name()))
-        .cloned()
-        .collect())
+
+    fn rules(&self) -> Vec<Rule> {
+        let running = self.running.iter().flat_map(|gate| gate.rules());
+        self.content.iter().flat_map(|gate| gate.rules()).chain(running).collect()
+    }
+
+    /// Runs the gates that run something.
+    async fn run_in_cages(
+        &self,
+        bench: CageBench,
+        git: &Git,
+        range: &Range,
+        change: &Change,
+        rules: &ProtectedRules,
+    ) -> Result<Vec<GateReport>> {
+        // tools are run on checkouts of their own, and no test is looked for
+        let files = |at: &Oid| {
+            if self.running.iter().all(|gate| Runs::of(&**gate) == Runs::Always) {
+                return Ok(ProjectFiles::default());
+            }
+            ProjectFiles::read(git, at).map_err(told)
+        };
+        let bench = Arc::new(bench);
+        let context = GateContext {
+            base: &bench.lazily(&range.base, files(&range.base)?),
+            head: &bench.lazily(&range.tree, files(&range.tree)?),
+            bench: &*bench,
+            change,
+            rules,
+            acceptance: &[],
+            now: Timestamp::now(),
+        };
+        Ok(run_all(&self.running, &context).await)
+    }
 }
 
 fn no_such(name: &str) -> Told {
@@ -130,16 +271,22 @@ fn no_such(name: &str) -> Told {
     }
 }
 
-fn range(found: &Discovered, arguments: &GateRunArguments, scratch: &Path) -> Result<Range> {
+/// What is to be judged; inside, why it can't be: files that can't be taken for a tree are no fault of
+/// who asked.
+fn range(
+    found: &Discovered,
+    arguments: &GateRunArguments,
+    scratch: &Path,
+) -> Result<Result<Range, GitError>> {
     let git = &found.git;
     let (head, tree) = match (arguments.head.as_deref(), &found.top) {
         _ if arguments.staged => {
             let head = git.commit_named("HEAD").map_err(told)?;
-            (head, git.staged_tree(scratch).map_err(told)?.oid().clone())
+            (head, git.staged_tree(scratch).map(|tree| tree.oid().clone()))
         }
         (Some("worktree") | None, Some(top)) => {
             let head = git.commit_named("HEAD").map_err(told)?;
-            (head, git.work_tree_tree(top, scratch).map_err(told)?.oid().clone())
+            (head, git.work_tree_tree(top, scratch).map(|tree| tree.oid().clone()))
         }
         (Some("worktree"), None) => {
             return Err(Told {
@@ -151,8 +298,12 @@ fn range(found: &Discovered, arguments: &GateRunArguments, scratch: &Path) -> Re
         }
         (revision, _) => {
             let head = git.commit_named(revision.unwrap_or("HEAD")).map_err(told)?;
-            (head.clone(), head)
+            (head.clone(), Ok(head))
         }
+    };
+    let tree = match tree {
+        Ok(tree) => tree,
+        Err(error) => return Ok(Err(error)),
     };
     let protected = || PROTECTED.iter().find_map(|name| git.commit_named(name).ok());
     let (rules_at, against) = match &arguments.base {
@@ -167,7 +318,7 @@ fn range(found: &Discovered, arguments: &GateRunArguments, scratch: &Path) -> Re
         }
     };
     let base = git.merge_base(&against, &head).map_err(told)?.unwrap_or(against);
-    Ok(Range { rules_at, base, head, tree })
+    Ok(Ok(Range { rules_at, base, head, tree }))
 }
 
 fn told(error: GitError) -> anyhow::Error {
@@ -188,133 +339,4 @@ fn full(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-fn text(reports: &[GateReport], state: GateState) -> String {
-    let mut lines = Vec::new();
-    for report in reports {
-        lines.push(format!(
-            "{:<14} {}: {}",
-            report.gate,
-            word(report.state),
-            terminal::safe(&report.summary)
-        ));
-        for finding in &report.findings {
-            let place = match (&finding.path, finding.line) {
-                (Some(path), Some(line)) => format!("{}:{line}: ", terminal::safe(path)),
-                (Some(path), None) => format!("{}: ", terminal::safe(path)),
-                (None, _) => String::new(),
-            };
-            let level = match finding.level {
-                Level::Note => "note",
-                Level::Warning => "look",
-                Level::Error => "stop",
-            };
-            lines.push(format!(
-                "  {level} {place}{} [{}]",
-                terminal::safe(&finding.message),
-                finding.rule
-            ));
-            if finding.level > Level::Note {
-                if let Some(explanation) = &finding.explanation {
-                    lines.push(format!("       {}", terminal::safe(&explanation.fix)));
-                }
-                lines.push(format!("       fingerprint {}", finding.fingerprint));
-            }
-        }
-    }
-    lines.push(format!("together: {}", word(state)));
-    lines.join("\n")
-}
-
-fn word(state: GateState) -> &'static str {
-    match state {
-        GateState::Pass => "pass",
-        GateState::NeedsApproval => "a person has to look",
-        GateState::Fail => "FAIL",
-        GateState::Inconclusive => "INCONCLUSIVE",
-    }
-}
-
-fn list(common: &Common) {
-    let gates = content_gates(&Sources::default());
-    if common.json {
-        let mut listed: Vec<_> = gates
-            .iter()
-            .map(|gate| {
-                let rules: Vec<_> = gate.rules().iter().map(rule_json).collect();
-                json!({"name": gate.name(), "purpose": gate.purpose(), "runs_here": true, "rules": rules})
-            })
-            .collect();
-        listed.push(json!({"name": SCOPE.0, "purpose": SCOPE.1, "runs_here": false, "rules": []}));
-        listed.extend(sandbox_gates(&Sources::default()).iter().map(|gate| {
-            let rules: Vec<_> = gate.rules().iter().map(rule_json).collect();
-            json!({"name": gate.name(), "purpose": gate.purpose(), "runs_here": false, "rules": rules})
-        }));
-        terminal::out_json(&listed);
-        return;
-    }
-    let mut lines = Vec::new();
-    let mut add =
-        |name: &str, purpose: &str, rules: Vec<Rule>| {
-            lines.push(format!("{name:<14} {purpose}"));
-            lines.extend(rules.iter().map(|rule| {
-                format!("  {:<38} {:<13} {}", rule.id, rule.effect.as_str(), rule.title)
-            }));
-        };
-    for gate in &gates {
-        add(gate.name(), gate.purpose(), gate.rules());
-    }
-    add("\nonly on the platform, in a sandbox:", "", Vec::new());
-    add(SCOPE.0, SCOPE.1, Vec::new());
-    for gate in sandbox_gates(&Sources::default()) {
-        add(gate.name(), gate.purpose(), gate.rules());
-    }
-    terminal::out(&lines.join("\n"));
-}
-
-fn rule_json(rule: &Rule) -> serde_json::Value {
-    json!({
-        "id": rule.id,
-        "title": rule.title,
-        "severity": rule.severity,
-        "cwe": rule.cwe,
-        "effect": rule.effect.as_str(),
-        "why": rule.why,
-        "fix": rule.fix,
-    })
-}
-
-fn explain(common: &Common, name: &str) -> Result<Done> {
-    let in_sandbox = sandbox_gates(&Sources::default());
-    let rules: Vec<Rule> = content_gates(&Sources::default())
-        .iter()
-        .flat_map(|gate| gate.rules())
-        .chain(in_sandbox.iter().flat_map(|gate| gate.rules()))
-        .filter(|rule| rule.id == name || rule.id.split('/').next() == Some(name))
-        .collect();
-    if rules.is_empty() {
-        return Err(no_such(name).into());
-    }
-    if common.json {
-        terminal::out_json(&rules.iter().map(rule_json).collect::<Vec<_>>());
-        return Ok(Done::Yes);
-    }
-    let lines: Vec<String> = rules
-        .iter()
-        .map(|rule| {
-            let cwe = rule.cwe.map_or_else(String::new, |cwe| format!(", CWE-{cwe}"));
-            format!(
-                "{}: {}\n  {}{cwe}; {}\n  why: {}\n  fix: {}",
-                rule.id,
-                rule.title,
-                format!("{:?}", rule.severity).to_lowercase(),
-                rule.effect.as_str(),
-                rule.why,
-                rule.fix
-            )
-        })
-        .collect();
-    terminal::out(&lines.join("\n"));
-    Ok(Done::Yes)
 }

@@ -3,28 +3,23 @@
 //! It is decided by the policy like every command. It belongs to no task and opens no data
 //! directory, so its decision and outcome are printed and not kept in a ledger.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use async_trait::async_trait;
 use bailiwick_model::action::{Command, Purpose};
-use bailiwick_model::event::Event;
-use bailiwick_model::id::{BranchName, RepoName, TaskId};
 use bailiwick_model::outcome::Ended;
 use bailiwick_model::path::WorkPath;
-use bailiwick_model::subject::{Context, Role, Subject};
-use bailiwick_model::task::MicroUsd;
+use bailiwick_model::subject::{Role, Subject};
 use bailiwick_sandbox::{
     Access, CageConfig, CommandOutcome, Limits, SandboxError, SetupError, Tier, Tiers,
 };
-use bailiwick_warden::{
-    ActError, BudgetBook, BudgetExceeded, Journal, JournalError, Reservation, Warden,
-};
+use bailiwick_warden::ActError;
 use serde_json::json;
 
 use crate::arguments::{Common, SandboxRunArguments, SandboxVerb};
+use crate::command::trial::{self, Trial};
 use crate::command::{Done, Told, configuration, person};
 use crate::install_screen::NameScreen;
 use crate::{platform, terminal};
@@ -55,7 +50,7 @@ async fn try_command(common: &Common, arguments: SandboxRunArguments) -> Result<
     let directory = process.temporary_directory().map_err(Told::from)?;
     let tiers = Tiers::new(process);
     // After the tiers, so that it is gone before the lease under which it was made is given back.
-    let place = Trial(directory);
+    let place = Trial::at(directory);
     let workspace = place.path().join("workspace");
     prepare(arguments.repo.as_deref(), &workspace).await?;
     let mut cage = CageConfig::new(&workspace);
@@ -66,12 +61,9 @@ async fn try_command(common: &Common, arguments: SandboxRunArguments) -> Result<
     let limits = cage.limits.clone();
     let sandbox = tiers.open(tier, cage).await.map_err(Told::from)?;
 
-    let warden = Warden::new(
-        Arc::new(crate::policies::check(&config.policy).await?),
-        Arc::new(Kept(Mutex::default())),
-        Arc::new(NoBudget),
-    )
-    .with_install_screen(Arc::new(NameScreen::new(platform::gate_sources(&config)?.index)));
+    let screen = NameScreen::new(platform::gate_sources(&config)?.index);
+    let warden = trial::warden(crate::policies::check(&config.policy).await?)
+        .with_install_screen(Arc::new(screen));
     let on_behalf_of = person(common, &config)?;
     let subject =
         Subject { role: Role::Human, on_behalf_of, task: None, subtask: None, session: None };
@@ -84,7 +76,7 @@ async fn try_command(common: &Common, arguments: SandboxRunArguments) -> Result<
         timeout_ms: limits.wall_clock_ms,
     };
     let outcome = warden
-        .perform(&subject, &circumstances()?, command, |permit| sandbox.run(permit))
+        .perform(&subject, &trial::circumstances()?, command, |permit| sandbox.run(permit))
         .await
         .map_err(told)?;
     if common.json {
@@ -100,23 +92,6 @@ async fn try_command(common: &Common, arguments: SandboxRunArguments) -> Result<
 
 fn told(error: ActError<SandboxError>) -> Told {
     Told { code: error.code(), message: error.to_string(), hint: error.hint() }
-}
-
-/// Where one trial takes place. Removed with everything in it.
-struct Trial(std::path::PathBuf);
-
-impl Trial {
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Trial {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            terminal::say(&format!("`{}` was not removed: {error}", self.0.display()));
-        }
-    }
 }
 
 /// A copy of the repository, or an empty directory: what a person tries never changes the original.
@@ -140,21 +115,6 @@ fn limit(arguments: &SandboxRunArguments, limits: &mut Limits) {
     if let Some(pids) = arguments.pids {
         limits.pids = pids;
     }
-}
-
-fn circumstances() -> Result<Context> {
-    let name = |error: bailiwick_model::id::IdError| anyhow::Error::from(error);
-    Ok(Context {
-        repo: RepoName::parse("trial").map_err(name)?,
-        protected_branch: BranchName::parse("main").map_err(name)?,
-        taint: BTreeSet::new(),
-        scope: vec!["**".to_owned()],
-        budget_left: MicroUsd(0),
-        denials: 0,
-        single_user: false,
-        approvals: BTreeSet::new(),
-        facts: bailiwick_model::subject::SessionFacts::default(),
-    })
 }
 
 fn report(
@@ -190,32 +150,4 @@ fn exit_code(ended: &Ended) -> u8 {
         Ended::Limit { .. } => 124,
     };
     u8::try_from(code & 0xff).unwrap_or(u8::MAX)
-}
-
-/// Keeps what is decided for as long as the command runs: it is part of no task and of no ledger.
-struct Kept(Mutex<Vec<Event>>);
-
-#[async_trait]
-impl Journal for Kept {
-    async fn append(&self, events: Vec<Event>) -> Result<u64, JournalError> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = kept.len() as u64;
-        kept.extend(events);
-        Ok(first)
-    }
-}
-
-/// No task, so nothing to spend.
-struct NoBudget;
-
-impl BudgetBook for NoBudget {
-    fn left(&self, _: TaskId) -> MicroUsd {
-        MicroUsd(0)
-    }
-
-    fn reserve(&self, _: TaskId, asked: MicroUsd) -> Result<Reservation, BudgetExceeded> {
-        Err(BudgetExceeded { asked, left: MicroUsd(0) })
-    }
-
-    fn settle(&self, _: Reservation, _: MicroUsd) {}
 }

@@ -1,69 +1,20 @@
 //! `bailiwick gate` on repositories of its own, without a data directory.
 
 #[cfg(test)]
+mod analysers;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod index_server;
+#[cfg(test)]
+mod online;
+#[cfg(test)]
+mod repository;
+
+#[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use super::repository::{Repository, token};
     use std::process::Command;
-    use tempfile::TempDir;
-
-    /// Nothing that looks like a token stands in this file.
-    fn token(n: u32) -> String {
-        format!("gh{}aB3dE5fG7hJ9kL2mN4pQ6rS8tU1vW3xY5z{n:02}", "p_")
-    }
-
-    struct Repository(TempDir);
-
-    impl Repository {
-        fn new() -> Self {
-            let repository = Self(tempfile::tempdir().unwrap());
-            repository.git(&["init", "-q", "-b", "main"]);
-            repository.write("readme.txt", "hello\n");
-            repository.commit("first");
-            repository
-        }
-
-        fn top(&self) -> &Path {
-            self.0.path()
-        }
-
-        fn write(&self, path: &str, content: &str) {
-            let path = self.top().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, content).unwrap();
-        }
-
-        fn git(&self, arguments: &[&str]) -> String {
-            let output = Command::new("git")
-                .arg("-C")
-                .arg(self.top())
-                .args(["-c", "user.name=A", "-c", "user.email=a@example.org"])
-                .args(["-c", "commit.gpgsign=false"])
-                .args(arguments)
-                .env("GIT_CONFIG_NOSYSTEM", "1")
-                .env("GIT_CONFIG_GLOBAL", "/dev/null")
-                .output()
-                .unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            String::from_utf8(output.stdout).unwrap()
-        }
-
-        fn commit(&self, message: &str) {
-            self.git(&["add", "-A"]);
-            self.git(&["commit", "-q", "-m", message]);
-        }
-
-        /// The exit code, and standard output and error together.
-        fn gate(&self, arguments: &[&str]) -> (i32, String) {
-            let output = Command::new(env!("CARGO_BIN_EXE_bailiwick"))
-                .arg("gate")
-                .args(arguments)
-                .current_dir(self.top())
-                .output()
-                .unwrap();
-            let text = [output.stdout, output.stderr].concat();
-            (output.status.code().unwrap(), String::from_utf8(text).unwrap())
-        }
-    }
 
     #[test]
     fn a_secret_is_found_in_the_working_tree_the_index_and_the_history() {
@@ -279,6 +230,7 @@ print(json.dumps([[r["Severity"], r["Code"], r["Location"], r["Line"]] for r in 
             (vec!["run", "--staged", "--head", "HEAD"], 2, "cannot be used"),
             (vec!["run", "--message", "nothing.txt"], 1, "nothing.txt"),
             (vec!["explain", "nothing"], 1, "[gate.unknown]"),
+            (vec!["explain", "secrets/nothing"], 1, "[gate.unknown]"),
         ] {
             let (found, text) = repository.gate(&arguments);
             assert_eq!(found, code, "{arguments:?}: {text}");
@@ -292,7 +244,13 @@ print(json.dumps([[r["Severity"], r["Code"], r["Location"], r["Line"]] for r in 
         let (code, text) = repository.gate(&["list", "--json"]);
         assert_eq!(code, 0);
         let gates: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
-        for gate in gates.iter().filter(|gate| gate["runs_here"] == true) {
+        let names: Vec<&str> = gates.iter().map(|gate| gate["name"].as_str().unwrap()).collect();
+        for name in ["secrets", "analysers", "organisation-analysers", "tests", "scope"] {
+            assert!(names.contains(&name), "{name} is not in {names:?}");
+        }
+        let (code, text) = repository.gate(&["explain", "analysers/lint/anything"]);
+        assert!(code == 0 && text.contains("each finding carries"), "{text}");
+        for gate in &gates {
             let name = gate["name"].as_str().unwrap();
             let (code, text) = repository.gate(&["explain", name]);
             assert_eq!(code, 0);
