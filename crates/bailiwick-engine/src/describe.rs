@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use bailiwick_model::evidence::{Evidence, Finding, GateState, Level, RiskBand};
+use bailiwick_model::evidence::{Evidence, Finding, GateReport, GateState, Level, RiskBand};
 use bailiwick_model::task::{ApproverMode, Task};
 use bailiwick_model::text::is_hidden;
 use bailiwick_model::workflow::SubtaskState;
@@ -85,8 +85,33 @@ pub(crate) fn body(task: &Task, state: &SubtaskState, ledger: &str) -> String {
     }
     writing(&mut out, task, state);
     judging(&mut out, state);
+    packages(&mut out, &state.gates);
     provenance(&mut out, task, state, ledger);
     out
+}
+
+/// The rule that tells of each package that a change adds, removes or changes.
+const PACKAGE: &str = "dependencies/changed";
+/// Most packages that a description lists.
+const PACKAGES_SHOWN: usize = 200;
+
+/// What the change does to the bill of materials, a line for each package.
+fn packages(out: &mut String, gates: &[GateReport]) {
+    let changes: Vec<&Finding> = gates
+        .iter()
+        .flat_map(|report| &report.findings)
+        .filter(|finding| finding.rule == PACKAGE)
+        .collect();
+    if changes.is_empty() {
+        return;
+    }
+    out.push_str("\n## Packages\n\n");
+    for change in changes.iter().take(PACKAGES_SHOWN) {
+        push(out, format_args!("- {}\n", code(&change.message)));
+    }
+    if let Some(more @ 1..) = changes.len().checked_sub(PACKAGES_SHOWN) {
+        push(out, format_args!("- and {more} more\n"));
+    }
 }
 
 /// Most findings of one gate that a description lists.
@@ -135,10 +160,12 @@ fn judging(out: &mut String, state: &SubtaskState) {
                 inline(&report.summary)
             ),
         );
-        for finding in report.findings.iter().take(FINDINGS_SHOWN) {
+        let findings: Vec<&Finding> =
+            report.findings.iter().filter(|finding| finding.rule != PACKAGE).collect();
+        for finding in findings.iter().take(FINDINGS_SHOWN) {
             push(out, format_args!("  - {}\n", finding_line(finding)));
         }
-        if let Some(more @ 1..) = report.findings.len().checked_sub(FINDINGS_SHOWN) {
+        if let Some(more @ 1..) = findings.len().checked_sub(FINDINGS_SHOWN) {
             push(out, format_args!("  - and {more} more\n"));
         }
     }
@@ -238,5 +265,41 @@ mod tests {
         assert_eq!(code("echo `x` ``y``"), "``` echo `x` ``y`` ```");
         assert_eq!(code("plain"), "`plain`");
         assert_eq!(inline("x\n\n# h <img src=x>"), "x  \\# h \\<img src=x\\>");
+    }
+
+    #[test]
+    fn every_package_that_changes_stands_in_the_description() {
+        let change = |message: &str| Finding {
+            rule: PACKAGE.to_owned(),
+            level: Level::Note,
+            message: message.to_owned(),
+            path: Some("package-lock.json".to_owned()),
+            line: None,
+            fingerprint: bailiwick_model::payload::Digest::of(message.as_bytes()),
+            explanation: None,
+        };
+        let report = |findings| GateReport {
+            gate: "dependencies".to_owned(),
+            state: GateState::Pass,
+            summary: "nothing new".to_owned(),
+            findings,
+            evidence: Vec::new(),
+        };
+        let mut out = String::new();
+        packages(&mut out, &[report(Vec::new())]);
+        assert_eq!(out, "");
+        let changes = vec![
+            change("~ debug 4.3.4 → 4.3.5 (npm, direct; package-lock.json)"),
+            change("+ `ms`\n## Gates 2.1.3 (npm, through debug; package-lock.json)"),
+        ];
+        packages(&mut out, &[report(changes)]);
+        assert_eq!(
+            out,
+            "\n## Packages\n\n- `~ debug 4.3.4 → 4.3.5 (npm, direct; package-lock.json)`\n- `` + `ms` ## Gates 2.1.3 (npm, through debug; package-lock.json) ``\n"
+        );
+        let mut many = String::new();
+        packages(&mut many, &[report((0..250).map(|n| change(&format!("+ p{n}"))).collect())]);
+        assert_eq!(many.lines().filter(|line| line.starts_with("- ")).count(), 201);
+        assert!(many.ends_with("- and 50 more\n"));
     }
 }

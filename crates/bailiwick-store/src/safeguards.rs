@@ -171,7 +171,8 @@ impl Safeguards for Store {
             if let Some(task) = subject.task {
                 facts.approvals_before = people.approvals_used(task);
                 if let Some(hosts) = people.hosts.get(&(task, subject.session)) {
-                    facts.hosts.clone_from(hosts);
+                    // beside those that the platform itself names
+                    facts.hosts.extend(hosts.iter().cloned());
                 }
             }
             if let Some(denied) = subject.session.and_then(|session| people.denied.get(&session)) {

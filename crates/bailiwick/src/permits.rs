@@ -181,6 +181,19 @@
 //! async fn call(gateway: &Gateway, call: bailiwick_model::action::ModelCall) { drop(gateway.call(call, None).await); }
 //! ```
 //!
+//! Requests to hosts.
+//!
+//! ```
+//! use bailiwick_gateway::HostClient;
+//! use bailiwick_model::action::HostRequest;
+//! use bailiwick_warden::Permit;
+//! async fn get(client: &HostClient, permit: Permit<HostRequest>) { drop(client.get(permit).await); }
+//! ```
+//! ```compile_fail
+//! use bailiwick_gateway::HostClient;
+//! async fn get(client: &HostClient, request: bailiwick_model::action::HostRequest) { drop(client.get(request).await); }
+//! ```
+//!
 //! Credentials of providers.
 //!
 //! ```

@@ -13,6 +13,7 @@ mod end_to_end {
     mod installs;
     mod intake;
     mod notices;
+    mod online_index;
     mod people;
     mod policy;
     mod programs;

@@ -54,6 +54,15 @@ fn request(host: &str) -> HostRequest {
 }
 
 fn facts(store: &Store, task: TaskId, session: Option<SessionId>) -> SessionFacts {
+    facts_on(store, task, session, SessionFacts::default())
+}
+
+fn facts_on(
+    store: &Store,
+    task: TaskId,
+    session: Option<SessionId>,
+    mut facts: SessionFacts,
+) -> SessionFacts {
     let subject = Subject {
         role: Role::Setup,
         on_behalf_of: Person::parse("ada").unwrap(),
@@ -61,7 +70,6 @@ fn facts(store: &Store, task: TaskId, session: Option<SessionId>) -> SessionFact
         subtask: None,
         session,
     };
-    let mut facts = SessionFacts::default();
     store.facts(&subject, &mut facts, Timestamp::now()).unwrap();
     facts
 }
@@ -94,6 +102,11 @@ async fn hosts_are_those_that_were_connected_to_by_the_same_and_no_others() {
             facts(store, task, session).hosts.into_iter().collect()
         };
         assert_eq!(hosts(task, None), ["mirror.example"]);
+        // beside those that the platform itself names
+        let named =
+            SessionFacts { hosts: ["index.example".to_owned()].into(), ..SessionFacts::default() };
+        let more: Vec<String> = facts_on(store, task, None, named).hosts.into_iter().collect();
+        assert_eq!(more, ["index.example", "mirror.example"]);
         assert!(hosts(task, Some(session)).is_empty(), "another session's");
         // Not those that were refused, or without a network.
         assert_eq!(hosts(other, None), ["api.example"]);

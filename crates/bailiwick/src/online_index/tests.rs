@@ -114,7 +114,7 @@ fn each_question_is_decided_and_recorded_before_it_is_sent() {
         .iter()
         .map(|(event, seen)| {
             let text = match event {
-                Event::Decided(decided) => match (&decided.action, &decided.verdict) {
+                Event::Decided(decided) => match (&decided.action, &decided.decision) {
                     (Action::HostRequest(request), Verdict::Permit { .. }) => {
                         format!("permitted {}", request.path)
                     }

@@ -3,7 +3,7 @@
 use super::repository::Repository;
 
 /// A tool that finds every line with `BAD` in Python files.
-const LINT: &str = r#"#!/bin/sh
+pub(crate) const LINT: &str = r#"#!/bin/sh
 printf '{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"lint","rules":[{"id":"bad","fullDescription":{"text":"bad words hurt"},"properties":{"tags":["external/cwe/cwe-89"]}}]}},"results":['
 for file in *.py; do
   grep -n BAD "$file" | while IFS=: read -r line text; do

@@ -156,10 +156,19 @@ mod tests {
             return;
         };
         let repository = Repository::new();
+        // an external tool, whose log is read and told in ours
+        repository.write("lint.sh", super::analysers::LINT);
+        repository.write(
+            ".bailiwick/gates.toml",
+            "[[settings.analysers.tool]]\nname = 'lint'\ncommand = 'sh lint.sh'\n",
+        );
+        repository.commit("a tool");
         // findings of several gates with odd names, and a gate that can't judge
         repository.write("a b#ü%/new.txt", &token(1));
-        repository
-            .write("s.py", "import os\n\ndef f(request):\n    os.system(request.args['a'])\n");
+        repository.write(
+            "s.py",
+            "import os\n\ndef f(request):\n    os.system(request.args['a'])\n    # BAD\n",
+        );
         repository.write("package.json", "{\"dependencies\": {\"lodash\": \"4.17.21\"}");
         repository.write(
             "tests/test_a.py",
@@ -204,6 +213,7 @@ print(json.dumps([[r["Severity"], r["Code"], r["Location"], r["Line"]] for r in 
             ("error", "secrets/github-token", 1),
             ("error", "sast/command-injection", 4),
             ("error", "test-integrity/skipped", 3),
+            ("error", "analysers/lint/bad", 5),
         ] {
             let found = records.iter().find(|record| record.1 == rule);
             let Some(found) = found else { panic!("no `{rule}` in {said}") };

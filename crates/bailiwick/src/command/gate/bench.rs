@@ -83,8 +83,7 @@ impl CageBench {
 
     async fn behind(&self) -> Result<&Behind, CommandRefusal> {
         let open = async || {
-            let process =
-                tokio::task::spawn_blocking(|| platform::process_tier(None)).await??;
+            let process = tokio::task::spawn_blocking(|| platform::process_tier(None)).await??;
             let place = trial::Trial::at(process.temporary_directory().map_err(Told::from)?);
             let policy = crate::policies::check(&self.policy).await?;
             let warden = Arc::new(trial::warden(policy));
@@ -145,7 +144,8 @@ impl Workbench for CageBench {
         files: Vec<Overlaid>,
         keeps: Keeps,
     ) -> Result<Checkout, CommandRefusal> {
-        let (git, from, dir) = (self.git.clone(), commit.clone(), self.new_dir(self.behind().await?));
+        let (git, from, dir) =
+            (self.git.clone(), commit.clone(), self.new_dir(self.behind().await?));
         let composed = tokio::task::spawn_blocking(move || {
             let io =
                 |source| bailiwick_git::GitError::Io { doing: "create", path: dir.clone(), source };
