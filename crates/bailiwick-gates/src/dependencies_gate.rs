@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Where both gates have their settings.
 const SETTINGS: &str = "dependencies";
+/// How many files are read by one process.
+const AT_ONCE: usize = 64;
 /// The rule that tells what changed.
 const CHANGED: &str = "dependencies/changed";
 
@@ -216,21 +218,33 @@ fn side(
     known: &BTreeMap<&str, Option<&[u8]>>,
 ) -> Result<Files, String> {
     let mut files = Files::new();
+    let mut wanted = Vec::new();
     for path in tree.paths()? {
         if !FileKind::of(&path).is_some_and(|kind| touched.contains(&kind.ecosystem())) {
             continue;
         }
+        match known.get(path.as_str()) {
+            Some(Some(content)) => {
+                files.insert(path, content.to_vec());
+            }
+            // a link, a submodule, or more than is read
+            Some(None) => return Err(format!("`{path}` is no file that can be read")),
+            None => wanted.push(path),
+        }
+    }
+    for some in wanted.chunks(AT_ONCE) {
         if input.is_late() {
             return Err("the time was up before all manifests and lock files were read".to_owned());
         }
-        let content = match known.get(path.as_str()) {
-            Some(Some(content)) => Some(content.to_vec()),
-            // a link, a submodule, or more than is read
-            Some(None) => return Err(format!("`{path}` is no file that can be read")),
-            None => tree.read(&path)?,
-        };
-        if let Some(content) = content {
-            files.insert(path, content);
+        match tree.read_many(some) {
+            Ok(contents) => files.extend(contents),
+            // what is too much together is read one by one
+            Err(_) => {
+                for path in some {
+                    let content = tree.read(path)?;
+                    files.extend(content.map(|content| (path.clone(), content)));
+                }
+            }
         }
     }
     // a link where a lock file should be is in no list of files

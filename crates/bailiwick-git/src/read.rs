@@ -160,6 +160,29 @@ impl Git {
         parse_entries(&output)
     }
 
+    /// The same without their sizes, for which git would have to look at every object.
+    pub fn list_blobs(
+        &self,
+        commit_or_tree: &Oid,
+    ) -> Result<Vec<(RepoPath, EntryKind, Oid)>, GitError> {
+        let output = self
+            .command(["ls-tree", "-r", "-z", "--full-tree"])
+            .arg(commit_or_tree.as_str())
+            .run()?;
+        let parse = |record: &[u8]| {
+            let tab = record.iter().position(|byte| *byte == b'\t')?;
+            let head = std::str::from_utf8(record.get(..tab)?).ok()?;
+            let mut fields = head.split_ascii_whitespace();
+            let kind = EntryKind::parse(fields.next()?)?;
+            let oid = Oid::parse(fields.nth(1)?).ok()?;
+            Some((RepoPath::parse(record.get(tab + 1..)?).ok()?, kind, oid))
+        };
+        let records = output.split(|byte| *byte == 0).filter(|record| !record.is_empty());
+        records
+            .map(|record| parse(record).ok_or_else(|| GitError::malformed("ls-tree", record)))
+            .collect()
+    }
+
     /// The content of a file. A symbolic link is not followed and not read.
     pub fn read_file(&self, commit_or_tree: &Oid, path: &RepoPath) -> Result<Vec<u8>, GitError> {
         match self.entry(commit_or_tree, path)? {

@@ -33,7 +33,7 @@ mod value;
 
 pub use language::Language;
 pub use mutate::{Mutant, mutants};
-pub use outline::{Item, ItemKind, Outline, outline};
+pub use outline::{Item, ItemKind, imports, items};
 pub use parse::Unread;
 pub use rule::{Confidence, Example, Rule, RuleError, Severity};
 pub use scan::{Finding, NoSources, Scan, Scanner, Sources};

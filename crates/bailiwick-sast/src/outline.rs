@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use ast_grep_core::tree_sitter::StrDoc;
 use tree_sitter::Node;
 
 use crate::ir::Stmt;
@@ -51,24 +52,19 @@ pub struct Item {
     pub shape: u64,
 }
 
-/// What a file declares and imports.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outline {
-    /// In their order.
-    pub items: Vec<Item>,
-    /// What is imported, as written.
-    pub imports: Vec<String>,
+/// What a file declares, in its order; none for a file of no language of ours, or one that can't be
+/// read.
+pub fn items(path: &str, bytes: &[u8]) -> Option<Vec<Item>> {
+    let (document, language) = parsed(path, bytes)?;
+    let mut reader = Reader { text: &document.src, language: language.family(), items: Vec::new() };
+    reader.walk(document.tree.root_node(), 0);
+    Some(reader.items)
 }
 
-/// Reads a file's outline; none for a file of no language of ours, or one that can't be read.
-pub fn outline(path: &str, bytes: &[u8]) -> Option<Outline> {
-    let language = Language::of_path(path)?;
-    let text = text(bytes).ok().filter(|text| !is_minified(text))?;
-    let document = parse(text, language).ok()?;
-    let root = document.tree.root_node();
-    let mut reader = Reader { text, language: language.family(), items: Vec::new() };
-    reader.walk(root, 0);
-    let unit = lower(root, text, language);
+/// What a file imports, as written; none as above.
+pub fn imports(path: &str, bytes: &[u8]) -> Option<Vec<String>> {
+    let (document, language) = parsed(path, bytes)?;
+    let unit = lower(document.tree.root_node(), &document.src, language);
     let mut imports = unit.modules;
     imports.extend(unit.body.into_iter().filter_map(|statement| match statement {
         Stmt::Import { path, .. } => Some(path),
@@ -76,7 +72,13 @@ pub fn outline(path: &str, bytes: &[u8]) -> Option<Outline> {
     }));
     imports.sort();
     imports.dedup();
-    Some(Outline { items: reader.items, imports })
+    Some(imports)
+}
+
+fn parsed(path: &str, bytes: &[u8]) -> Option<(StrDoc<Language>, Language)> {
+    let language = Language::of_path(path)?;
+    let text = text(bytes).ok().filter(|text| !is_minified(text))?;
+    Some((parse(text, language).ok()?, language))
 }
 
 struct Reader<'a> {
@@ -321,9 +323,9 @@ mod tests {
     use super::*;
 
     fn items(path: &str, text: &str) -> Vec<(String, bool, bool, u32)> {
-        let outline = outline(path, text.as_bytes()).unwrap();
+        let items = super::items(path, text.as_bytes()).unwrap();
         let told = |item: Item| (item.name, item.public, item.documented, item.complexity);
-        outline.items.into_iter().map(told).collect()
+        items.into_iter().map(told).collect()
     }
 
     fn row(
@@ -379,12 +381,12 @@ mod tests {
             ),
             [row("A", true, false, 1), row("Area", true, true, 1), row("Side", false, false, 1)]
         );
-        assert_eq!(outline("a.txt", b"x"), None);
+        assert_eq!(super::items("a.txt", b"x"), None);
     }
 
     #[test]
     fn a_body_has_the_same_shape_whatever_its_names_are() {
-        let shape = |text: &str| outline("a.py", text.as_bytes()).unwrap().items[0].shape;
+        let shape = |text: &str| super::items("a.py", text.as_bytes()).unwrap()[0].shape;
         let one = shape("def a(x):\n    y = x + 1\n    return y * x\n");
         assert_eq!(one, shape("def b(n):\n    m = n + 2\n    return m * n\n"));
         assert_ne!(one, shape("def b(n):\n    m = n + 2\n    return m * m\n"));
@@ -393,7 +395,7 @@ mod tests {
 
     #[test]
     fn imports_are_told() {
-        let outline = outline("a.py", b"import os\nfrom shop.cart import total\n").unwrap();
-        assert!(outline.imports.iter().any(|import| import.contains("shop.cart")));
+        let imports = imports("a.py", b"import os\nfrom shop.cart import total\n").unwrap();
+        assert!(imports.iter().any(|import| import.contains("shop.cart")));
     }
 }

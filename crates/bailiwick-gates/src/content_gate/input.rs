@@ -120,24 +120,34 @@ pub struct GitTree {
     git: Git,
     at: Oid,
     files: OnceLock<Result<BTreeMap<String, Oid>, String>>,
+    /// An instant that was asked for, and whether the history reaches before it.
+    reaches: OnceLock<(Timestamp, Result<bool, String>)>,
 }
 
 impl GitTree {
     /// The files at a commit or tree.
     pub fn new(git: Git, at: Oid) -> Self {
-        Self { git, at, files: OnceLock::new() }
+        Self { git, at, files: OnceLock::new(), reaches: OnceLock::new() }
     }
 
     fn files(&self) -> Result<&BTreeMap<String, Oid>, String> {
         let list = || {
-            let entries = self.git.list_all(&self.at).map_err(|error| error.to_string())?;
+            let entries = self.git.list_blobs(&self.at).map_err(|error| error.to_string())?;
             Ok(entries
                 .into_iter()
-                .filter(|entry| matches!(entry.kind, EntryKind::File | EntryKind::Executable))
-                .filter_map(|entry| Some((entry.path.as_text()?.to_owned(), entry.oid)))
+                .filter(|(_, kind, _)| matches!(kind, EntryKind::File | EntryKind::Executable))
+                .filter_map(|(path, _, oid)| Some((path.as_text()?.to_owned(), oid)))
                 .collect())
         };
         self.files.get_or_init(list).as_ref().map_err(Clone::clone)
+    }
+
+    /// Whether the history has a commit before an instant; asked for every file, and mostly for the
+    /// same one.
+    fn reaches_before(&self, instant: Timestamp) -> Result<bool, String> {
+        let ask = || self.git.reaches_before(&self.at, instant).map_err(|error| error.to_string());
+        let (asked, answer) = self.reaches.get_or_init(|| (instant, ask()));
+        if *asked == instant { answer.clone() } else { ask() }
     }
 }
 
@@ -167,7 +177,7 @@ impl Tree for GitTree {
 
     fn written_since(&self, path: &str, since: Timestamp) -> Result<Option<Vec<u32>>, String> {
         let path = RepoPath::parse(path).map_err(|error| error.to_string())?;
-        if !self.git.reaches_before(&self.at, since).map_err(|error| error.to_string())? {
+        if !self.reaches_before(since)? {
             return Ok(None);
         }
         let lines = self.git.lines_since(&self.at, &path, since);

@@ -5,7 +5,7 @@ use super::neighbours::Neighbours;
 use super::{Layer, sources};
 use crate::content_gate::{Hit, Input};
 use crate::path_class::{PathClass, classify};
-use bailiwick_sast::{Item, ItemKind, outline};
+use bailiwick_sast::{Item, ItemKind, imports, items};
 use globset::GlobBuilder;
 use std::collections::BTreeSet;
 
@@ -51,26 +51,25 @@ pub(super) fn find(input: &Input, neighbours: &Neighbours, hits: &mut Vec<Hit>) 
         if classify(&pair.path).contains(&PathClass::Test) {
             continue;
         }
-        let Some(after) = pair.after.as_deref().and_then(|bytes| outline(&pair.path, bytes)) else {
+        let Some(after) = pair.after.as_deref().and_then(|bytes| items(&pair.path, bytes)) else {
             continue;
         };
         let before = pair
             .before
             .as_deref()
-            .and_then(|bytes| outline(pair.path_before(), bytes))
+            .and_then(|bytes| items(pair.path_before(), bytes))
             .unwrap_or_default();
-        let known: BTreeSet<&str> = before.items.iter().map(|item| item.name.as_str()).collect();
+        let known: BTreeSet<&str> = before.iter().map(|item| item.name.as_str()).collect();
         let fresh: Vec<&Item> = after
-            .items
             .iter()
             .filter(|item| !known.contains(item.name.as_str()) && pair.adds_line(item.line))
             .collect();
         if fresh.is_empty() {
             continue;
         }
-        let mut around = before.items.clone();
-        for (path, text) in neighbours.beside(&pair.path).take(20) {
-            around.extend(outline(path, text.as_bytes()).unwrap_or_default().items);
+        let mut around = before.clone();
+        for path in neighbours.beside(&pair.path).take(20) {
+            around.extend(neighbours.items(path).iter().cloned());
         }
         for item in fresh {
             let anchor = &item.name;
@@ -136,7 +135,7 @@ pub(super) fn layers(input: &Input, layers: &[Layer], hits: &mut Vec<Hit>) -> Re
             .compile_matcher();
         for pair in sources(input).filter(|pair| pattern.is_match(&pair.path)) {
             let imports = |path: &str, bytes: Option<&[u8]>| {
-                bytes.and_then(|bytes| outline(path, bytes)).unwrap_or_default().imports
+                bytes.and_then(|bytes| imports(path, bytes)).unwrap_or_default()
             };
             let before = imports(pair.path_before(), pair.before.as_deref());
             let new = imports(&pair.path, pair.after.as_deref());

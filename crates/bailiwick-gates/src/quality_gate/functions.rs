@@ -3,7 +3,7 @@
 use super::neighbours::Neighbours;
 use super::{Thresholds, sources};
 use crate::content_gate::{FilePair, Hit, Input};
-use bailiwick_sast::{Item, ItemKind, outline};
+use bailiwick_sast::{Item, ItemKind, items};
 use std::collections::{BTreeMap, HashMap};
 
 /// Fewest ways that a change adds to a function before it is told.
@@ -70,12 +70,12 @@ fn rewritten(
     neighbours: &Neighbours,
     hits: &mut Vec<Hit>,
 ) {
-    for (path, text) in &neighbours.files {
+    for path in neighbours.files.keys() {
         if input.is_late() {
             return;
         }
-        for item in functions(path, Some(text.as_bytes())) {
-            here.entry(item.shape).or_insert_with(|| (path.clone(), item.name));
+        for item in neighbours.items(path).iter().filter(|item| item.kind == ItemKind::Function) {
+            here.entry(item.shape).or_insert_with(|| (path.clone(), item.name.clone()));
         }
     }
     for (pair, item) in fresh {
@@ -93,6 +93,6 @@ fn rewritten(
 }
 
 fn functions(path: &str, bytes: Option<&[u8]>) -> Vec<Item> {
-    let outline = bytes.and_then(|bytes| outline(path, bytes)).unwrap_or_default();
-    outline.items.into_iter().filter(|item| item.kind == ItemKind::Function).collect()
+    let items = bytes.and_then(|bytes| items(path, bytes)).unwrap_or_default();
+    items.into_iter().filter(|item| item.kind == ItemKind::Function).collect()
 }

@@ -3,9 +3,11 @@
 
 use super::sources;
 use crate::content_gate::{FilePair, Input};
-use bailiwick_sast::Language;
+use bailiwick_sast::{Item, Language, items};
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// The most files that are looked at.
 const MOST_FILES: usize = 300;
@@ -17,6 +19,8 @@ const MOST_BYTES_OF_ONE: usize = 256 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Neighbours {
     pub(super) files: BTreeMap<String, String>,
+    /// What they declare, once somebody asked.
+    items: RefCell<BTreeMap<String, Rc<[Item]>>>,
 }
 
 impl Neighbours {
@@ -59,18 +63,27 @@ impl Neighbours {
             left = rest;
             files.insert(path, String::from_utf8_lossy(&bytes).into_owned());
         }
-        Ok(Self { files })
+        Ok(Self { files, ..Self::default() })
     }
 
-    /// The files in the folder of a path, of its language.
-    pub(super) fn beside<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    /// What one of them declares.
+    pub(super) fn items(&self, path: &str) -> Rc<[Item]> {
+        if let Some(known) = self.items.borrow().get(path) {
+            return Rc::clone(known);
+        }
+        let text = self.files.get(path);
+        let read = text.and_then(|text| items(path, text.as_bytes())).unwrap_or_default();
+        let read: Rc<[Item]> = read.into();
+        self.items.borrow_mut().insert(path.to_owned(), Rc::clone(&read));
+        read
+    }
+
+    /// The paths of those in the folder of a path, of its language.
+    pub(super) fn beside<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a str> {
         let language = Language::of_path(path);
-        self.files
-            .iter()
-            .filter(move |(other, _)| {
-                folder(other) == folder(path) && Language::of_path(other) == language
-            })
-            .map(|(path, text)| (path.as_str(), text.as_str()))
+        self.files.keys().map(String::as_str).filter(move |other| {
+            folder(other) == folder(path) && Language::of_path(other) == language
+        })
     }
 }
 

@@ -287,6 +287,17 @@ fn a_branch_is_taken_over_with_its_history_and_nothing_else() {
 }
 
 #[test]
+fn files_are_listed_alike_with_and_without_their_sizes() {
+    let fixture = Fixture::new();
+    let tree = fixture.tree(&[("a", "1\n"), ("b/c d", "22\n"), ("b/e/f", "")]);
+    let all = fixture.git.list_all(tree.oid()).unwrap();
+    assert_eq!(all.len(), 3);
+    let without: Vec<_> =
+        all.into_iter().map(|entry| (entry.path, entry.kind, entry.oid)).collect();
+    assert_eq!(fixture.git.list_blobs(tree.oid()).unwrap(), without);
+}
+
+#[test]
 fn output_and_time_are_bounded() {
     let fixture = Fixture::new();
     let big = "x".repeat(5000);
