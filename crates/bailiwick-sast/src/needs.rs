@@ -201,7 +201,7 @@ impl Needs {
     pub(crate) fn finish(&mut self) -> Result<(), RuleError> {
         for word in self.words.keys() {
             if let Some(lengths) =
-                word.bytes().next().and_then(|b| self.lengths.get_mut(b as usize))
+                word.bytes().next().and_then(|b| self.lengths.get_mut(usize::from(b)))
             {
                 *lengths |= 1_u64.checked_shl(length_of(word)).unwrap_or(0);
             }
