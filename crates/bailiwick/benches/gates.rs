@@ -44,7 +44,7 @@ fn main() -> Result<()> {
     let stat = git(root, &["diff", "--shortstat", "HEAD~1"], 0)?;
     say(&format!("{lines} lines in {FILES} source files; the change:{}", stat.trim_end()));
 
-    let gates = gate_names()?;
+    let gates = gate_names(root)?;
     say(&format!("{:<16} {:>12} {:>20}", "gates", "wall-clock", "processor time"));
     row("all", root, &[])?;
     for gate in &gates {
@@ -72,35 +72,38 @@ fn row(name: &str, root: &Path, more: &[&str]) -> Result<()> {
 fn run(root: &Path, more: &[&str]) -> Result<(Duration, Duration)> {
     let before = children_time()?;
     let started = Instant::now();
+    let reports = judged(root, more)?;
+    let wall = started.elapsed();
+    // a gate that gave up is fast for the wrong reason
+    ensure!(!reports.is_empty(), "no gate was run with {more:?}");
+    for report in reports {
+        ensure!(text_of(&report, "state")? != "inconclusive", "a gate did not judge: {report}");
+    }
+    Ok((wall, children_time()?.saturating_sub(before)))
+}
+
+/// The reports of the gates that run.
+fn judged(root: &Path, more: &[&str]) -> Result<Vec<serde_json::Value>> {
     let output = Command::new(env!("CARGO_BIN_EXE_bailiwick"))
         .args(["--json", "gate", "run", "--base", "HEAD~1", "--repo"])
         .arg(root)
         .args(more)
         .stdin(Stdio::null())
         .output()?;
-    let wall = started.elapsed();
-    let processor = children_time()?.saturating_sub(before);
-    let reports: serde_json::Value = serde_json::from_slice(&output.stdout)
-        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
-    for report in reports.get("reports").and_then(|all| all.as_array()).into_iter().flatten() {
-        // a gate that gave up is fast for the wrong reason
-        ensure!(
-            report.get("state").and_then(|state| state.as_str()) != Some("inconclusive"),
-            "a gate did not judge: {report}"
-        );
-    }
-    Ok((wall, processor))
+    let told = || String::from_utf8_lossy(&output.stderr).into_owned();
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).with_context(told)?;
+    let reports = said.get("reports").and_then(serde_json::Value::as_array);
+    reports.cloned().with_context(told)
 }
 
-fn gate_names() -> Result<Vec<String>> {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_bailiwick")).args(["--json", "gate", "list"]).output()?;
-    let listed: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let here =
-        listed.as_array().context("no list of gates")?.iter().filter(|gate| {
-            gate.get("runs_here").and_then(serde_json::Value::as_bool) == Some(true)
-        });
-    Ok(here.filter_map(|gate| Some(gate.get("name")?.as_str()?.to_owned())).collect())
+fn text_of(report: &serde_json::Value, key: &str) -> Result<String> {
+    let text = report.get(key).and_then(serde_json::Value::as_str);
+    Ok(text.with_context(|| format!("no `{key}` in {report}"))?.to_owned())
+}
+
+/// The gates that run unless others are named: tests and mutants are not among them.
+fn gate_names(root: &Path) -> Result<Vec<String>> {
+    judged(root, &[])?.iter().map(|report| text_of(report, "gate")).collect()
 }
 
 /// Processor time of all processes that were waited for.

@@ -12,10 +12,12 @@ use super::trace::Trace;
 /// How many are kept, those that were looked at last.
 const KEPT: usize = 16;
 
+type Fold = (TaskId, Arc<Trace>);
+
 /// The timelines of the tasks that were looked at last.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Folds {
-    kept: Arc<Mutex<VecDeque<(TaskId, Arc<Trace>)>>>,
+    kept: Arc<Mutex<VecDeque<Fold>>>,
 }
 
 impl Folds {
