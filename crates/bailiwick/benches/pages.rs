@@ -130,7 +130,7 @@ impl Bench {
         let per_task = facts.iter().filter(|one| one.event.name() == "session_started").count();
         ensure!(per_task > 0, "the task has no run");
         let wanted = std::env::var("BAILIWICK_BENCH_TASKS").ok().and_then(|text| text.parse().ok());
-        let tasks = wanted.unwrap_or(RUNS.div_ceil(per_task));
+        let tasks = wanted.unwrap_or_else(|| RUNS.div_ceil(per_task));
         let text = facts
             .iter()
             .map(|entry| serde_json::to_string(&entry.event))

@@ -22,7 +22,7 @@ mod tests {
         assert_eq!(repository.gate(&["run"]).0, 0, "{}", repository.gate(&["run"]).1);
 
         repository.git(&["checkout", "-q", "-b", "work"]);
-        repository.write("new.txt", &token(1));
+        repository.write("new.txt", token(1));
         let before = repository.git(&["status", "--porcelain"]);
         let (code, text) = repository.gate(&["run"]);
         assert_eq!(code, 1, "{text}");
@@ -48,7 +48,7 @@ mod tests {
         let off = "[gates]\noff = ['secrets']\n";
         let repository = Repository::new();
         repository.git(&["checkout", "-q", "-b", "work"]);
-        repository.write("new.txt", &token(1));
+        repository.write("new.txt", token(1));
         repository.write(".bailiwick/gates.toml", off);
         repository.commit("turns its gate off");
         let run = ["run", "--gate", "secrets", "--head", "HEAD"];
@@ -65,7 +65,7 @@ mod tests {
     fn a_change_can_not_bring_the_suppression_of_its_own_finding() {
         let repository = Repository::new();
         repository.git(&["checkout", "-q", "-b", "work"]);
-        repository.write("new.txt", &token(1));
+        repository.write("new.txt", token(1));
         repository.commit("a secret");
         let run = ["run", "--gate", "secrets", "--head", "HEAD"];
         let (code, text) = repository.gate(&[&run[..], &["--json"]].concat());
@@ -75,7 +75,7 @@ mod tests {
         let suppression =
             |lines: &str| format!("[[suppress]]\nfingerprint = '{fingerprint}'\n{lines}");
         let whole = "person = 'ada'\nreason = 'a key of the tests'\nexpires = '2999-01-01'\n";
-        repository.write(".bailiwick/gates.toml", &suppression(whole));
+        repository.write(".bailiwick/gates.toml", suppression(whole));
         repository.commit("suppresses it");
         assert_eq!(repository.gate(&run).0, 1);
 
@@ -88,7 +88,7 @@ mod tests {
             (whole.replace("a key of the tests", " "), 1),
             (whole.replace("expires = '2999-01-01'\n", ""), 1),
         ] {
-            repository.write(".bailiwick/gates.toml", &suppression(&lines));
+            repository.write(".bailiwick/gates.toml", suppression(&lines));
             repository.commit("suppressions");
             repository.git(&["checkout", "-q", "work"]);
             let base = ["--base", "main"];
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn sarif_and_json_say_the_same() {
         let repository = Repository::new();
-        repository.write("new.txt", &token(1));
+        repository.write("new.txt", token(1));
         let (code, text) = repository.gate(&["run", "--json", "--sarif", "../out.sarif"]);
         let other = repository.top().parent().unwrap().join("out.sarif");
         let sarif = std::fs::read_to_string(&other).unwrap();
@@ -164,7 +164,7 @@ mod tests {
         );
         repository.commit("a tool");
         // findings of several gates with odd names, and a gate that can't judge
-        repository.write("a b#ü%/new.txt", &token(1));
+        repository.write("a b#ü%/new.txt", token(1));
         repository.write(
             "s.py",
             "import os\n\ndef f(request):\n    os.system(request.args['a'])\n    # BAD\n",

@@ -62,8 +62,11 @@ fn run(ecosystem: &str, name: &str, arguments: &[&str]) -> (i32, String) {
     repository.gate_within(2_000_000, &[&["run", "--gate", "slopsquat"], arguments].concat())
 }
 
+/// An ecosystem, a name that its index has, and what the index answers to which path.
+type Index = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 /// What each index says of a name that is there since long.
-const INDEXES: [(&str, &str, &[(&str, &str)]); 5] = [
+const INDEXES: [Index; 5] = [
     (
         "cargo",
         "quietly-there",
@@ -205,7 +208,11 @@ fn an_index_that_lies_hangs_or_is_gone_tells_nothing() {
             }),
             "broke off",
         ),
-        ("half", Box::new(move |_, stream| reply(stream, 200, &there[..40])), "something else"),
+        (
+            "half",
+            Box::new(move |_, stream| reply(stream, 200, there.get(..40).unwrap())),
+            "something else",
+        ),
         (
             "no HTTP",
             Box::new(|_, stream| drop(stream.write_all(b"\x00\x01SSH-2.0\r\n\r\n"))),
@@ -219,7 +226,7 @@ fn an_index_that_lies_hangs_or_is_gone_tells_nothing() {
         (
             "another",
             Box::new(|_, stream| {
-                reply(stream, 200, "{\"name\":\"other\",\"versions\":{\"1\":{}}}")
+                reply(stream, 200, "{\"name\":\"other\",\"versions\":{\"1\":{}}}");
             }),
             "it speaks of `other`",
         ),
