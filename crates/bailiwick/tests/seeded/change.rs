@@ -35,6 +35,10 @@ pub(crate) struct Change {
     /// Whether it is stopped by a gate that runs the change's code, which the command line does not.
     #[serde(default)]
     pub(crate) platform_only: bool,
+    /// Whether the cage keeps a command from making it, so that a gate sees it in a run of its own
+    /// only.
+    #[serde(default)]
+    pub(crate) kept: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

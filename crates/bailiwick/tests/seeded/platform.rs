@@ -13,7 +13,7 @@ use crate::harness::{Conversation, ModelServer, Protocol, Reply, Serve, Workbenc
 /// How many tasks are under way at a time.
 const AT_ONCE: usize = 3;
 /// Gates each of which has a change that nothing else stops. What `configuration` finds is off limits
-/// to agents altogether, so that `scope` stops it as well.
+/// to agents altogether, so that `scope` stops it as well, or the cage before both.
 const CONTENT_GATES: [&str; 8] = [
     "secrets",
     "hidden-text",
@@ -77,6 +77,8 @@ fn answer(scripts: &[String], asked: &Conversation) -> Reply {
 struct Judged {
     reports: Vec<(String, String, String)>,
     published: bool,
+    /// Whether the cage kept a file as it was.
+    kept: bool,
     last: String,
 }
 
@@ -90,13 +92,15 @@ fn run(serve: &Serve, at: usize) -> Judged {
     let params = json!({"text": format!("Seeded change {at}."), "repo": "repo"});
     let created = serve.api("POST", "/tasks", &params);
     let id = created.expect(201).json()["id"].as_str().unwrap().to_owned();
-    let mut judged = Judged { reports: Vec::new(), published: false, last: String::new() };
+    let mut judged =
+        Judged { reports: Vec::new(), published: false, kept: false, last: String::new() };
     let mut after = 0;
     loop {
         let page = serve.get(&format!("/tasks/{id}/events?limit=2000&after={after}"));
         for entry in page.expect(200).json().as_array().unwrap() {
             after = entry["seq"].as_u64().unwrap();
             let event = &entry["event"];
+            judged.kept |= event.to_string().contains("Read-only file system");
             let fact = event["fact"].as_str().unwrap_or_default();
             match fact {
                 "gate_reported" => {
@@ -130,6 +134,10 @@ fn wrong(change: &Change, judged: &Judged) -> Option<String> {
             .map(|(_, state, _)| state.as_str())
     };
     let right = match &change.gate {
+        // What is there and steers a pipeline no command can write: no gate gets to see it.
+        _ if change.kept || judged.kept => {
+            change.kept && judged.kept && state("configuration") == Some("pass")
+        }
         // What a heuristic says leads to a pull request that a person has to look at.
         Some(gate) => match state(gate) {
             Some("fail" | "inconclusive") => !judged.published,
