@@ -11,7 +11,8 @@ static SCANNER: LazyLock<Scanner> = LazyLock::new(|| Scanner::bundled().unwrap()
 const ENDINGS: &[&str] = &["py", "js", "ts", "tsx", "go", "java", "cs", "rs"];
 const WORDS: &str = "eval exec open request query req body Mapping HttpPost md5 SHA1 process \
     Command Query Path File HttpServletRequest exec.Command http.Request os args FormValue \
-    getParameter Runtime Start axum new ";
+    getParameter Runtime Start axum new Request Process SqlCommand HttpContext BinaryFormatter \
+    Deserialize Redirect MD5 Create Random ExecuteReader FromSqlRaw Controller Headers ";
 
 #[test]
 fn a_hundred_thousand_brackets_are_too_deep_and_no_crash() {
