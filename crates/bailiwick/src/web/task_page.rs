@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use bailiwick_engine::EngineError;
 use bailiwick_model::event::Stage;
-use bailiwick_model::id::SubtaskKey;
+use bailiwick_model::id::{SubtaskKey, TaskId};
 use bailiwick_model::identity::Operation;
 use bailiwick_model::workflow::{StageState, TaskState};
 use maud::{Markup, html};
@@ -329,16 +329,31 @@ pub(super) struct ActParams {
     reason: String,
 }
 
+/// The task that a form of this site is about.
+async fn asked(
+    shared: &Shared,
+    visitor: &Visitor,
+    csrf: &str,
+    task: &str,
+) -> Result<TaskId, Failure> {
+    visitor.check(csrf)?;
+    Ok(operations::find_task(&shared.engine, task).await?)
+}
+
+/// To the task's page.
+fn back(id: TaskId) -> Response {
+    Redirect::to(&format!("/tasks/{id}")).into_response()
+}
+
 pub(super) async fn cancel(
     State(shared): State<Shared>,
     visitor: Visitor,
     Path(task): Path<String>,
     Form(params): Form<ActParams>,
 ) -> Result<Response, Failure> {
-    visitor.check(&params.csrf)?;
-    let id = operations::find_task(&shared.engine, &task).await?;
+    let id = asked(&shared, &visitor, &params.csrf, &task).await?;
     shared.engine.cancel(id, &visitor.person, &params.reason).await?;
-    Ok(Redirect::to(&format!("/tasks/{id}")).into_response())
+    Ok(back(id))
 }
 
 pub(super) async fn retry(
@@ -347,11 +362,10 @@ pub(super) async fn retry(
     Path(task): Path<String>,
     Form(params): Form<ActParams>,
 ) -> Result<Response, Failure> {
-    visitor.check(&params.csrf)?;
-    let id = operations::find_task(&shared.engine, &task).await?;
+    let id = asked(&shared, &visitor, &params.csrf, &task).await?;
     shared.engine.retry(id, &visitor.person).await?;
     shared.enqueue(id);
-    Ok(Redirect::to(&format!("/tasks/{id}")).into_response())
+    Ok(back(id))
 }
 
 #[derive(Deserialize)]
@@ -369,15 +383,14 @@ pub(super) async fn steer(
     Path(task): Path<String>,
     Form(form): Form<SteerForm>,
 ) -> Result<Response, Failure> {
-    visitor.check(&form.csrf)?;
-    let id = operations::find_task(&shared.engine, &task).await?;
+    let id = asked(&shared, &visitor, &form.csrf, &task).await?;
     let subtask = match form.subtask.as_str() {
         "" => None,
         named => Some(SubtaskKey::parse(named).map_err(EngineError::from)?),
     };
     let params = operations::SteerParams { text: form.text.replace("\r\n", "\n"), subtask };
     operations::steer(&shared.engine, &visitor.person, id, params).await?;
-    Ok(Redirect::to(&format!("/tasks/{id}")).into_response())
+    Ok(back(id))
 }
 
 /// `POST /tasks/{task}/pause`.
@@ -387,10 +400,9 @@ pub(super) async fn pause(
     Path(task): Path<String>,
     Form(params): Form<ActParams>,
 ) -> Result<Response, Failure> {
-    visitor.check(&params.csrf)?;
-    let id = operations::find_task(&shared.engine, &task).await?;
+    let id = asked(&shared, &visitor, &params.csrf, &task).await?;
     shared.engine.pause(id, &visitor.person, &params.reason).await?;
-    Ok(Redirect::to(&format!("/tasks/{id}")).into_response())
+    Ok(back(id))
 }
 
 /// `POST /tasks/{task}/resume`.
@@ -400,9 +412,8 @@ pub(super) async fn resume(
     Path(task): Path<String>,
     Form(params): Form<ActParams>,
 ) -> Result<Response, Failure> {
-    visitor.check(&params.csrf)?;
-    let id = operations::find_task(&shared.engine, &task).await?;
+    let id = asked(&shared, &visitor, &params.csrf, &task).await?;
     shared.engine.unpause(id, &visitor.person).await?;
     shared.enqueue(id);
-    Ok(Redirect::to(&format!("/tasks/{id}")).into_response())
+    Ok(back(id))
 }
