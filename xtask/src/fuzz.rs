@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::verbs::{cargo, say};
 
 /// The readers of untrusted bytes; a test holds them against `fuzz/targets`.
-const TARGETS: [&str; 15] = [
+const TARGETS: [&str; 18] = [
     "command",
     "policy",
     "ledger_text",
@@ -25,6 +25,9 @@ const TARGETS: [&str; 15] = [
     "sarif",
     "coverage",
     "mutants",
+    "sast",
+    "lock_files",
+    "index_answers",
 ];
 
 fn installed(subcommand: &str) -> bool {

@@ -140,3 +140,57 @@ pub(crate) fn mutants(bytes: &[u8]) {
         }
     }
 }
+
+pub(crate) fn sast(bytes: &[u8]) {
+    use bailiwick_sast::Scanner;
+    use std::sync::LazyLock;
+    static SCANNER: LazyLock<Option<Scanner>> = LazyLock::new(|| Scanner::bundled().ok());
+    let Some(scanner) = &*SCANNER else { return };
+    for path in ["a.rs", "a.py", "a.js", "a.tsx", "a.go", "A.java", "A.cs"] {
+        let lines = text(bytes).lines().count();
+        for finding in scanner.scan(path, bytes).findings {
+            let line = usize::try_from(finding.line).unwrap_or(usize::MAX);
+            assert!((1..=lines.max(1)).contains(&line), "{finding:?}");
+        }
+    }
+}
+
+/// The name of a file, then its content before and, behind a line `====`, after a change.
+pub(crate) fn lock_files(bytes: &[u8]) {
+    use bailiwick_deps::{Files, Inputs, Policy, check};
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let name = text(bytes.get(..end).unwrap_or_default());
+    let (before, after) = halves(bytes.get(end..).unwrap_or_default());
+    let files = |content: &[u8]| Files::from([(name.clone(), content.to_vec())]);
+    let (base, head, policy) = (files(before), files(after), Policy::default());
+    let report = check(&Inputs {
+        base: &base,
+        head: &head,
+        policy: &policy,
+        advisories: None,
+        index: None,
+        now: bailiwick_model::Timestamp::UNIX_EPOCH,
+        off: &std::collections::BTreeSet::new(),
+    });
+    assert!(before != after || report.findings.is_empty(), "{report:?}");
+}
+
+pub(crate) fn index_answers(bytes: &[u8]) {
+    use bailiwick_deps::{Ecosystem, Inquiry, PackageName};
+    for (ecosystem, name) in [
+        (Ecosystem::Cargo, "serde"),
+        (Ecosystem::Npm, "left-pad"),
+        (Ecosystem::Pypi, "requests"),
+        (Ecosystem::Go, "example.org/x"),
+        (Ecosystem::Maven, "org.example:it"),
+    ] {
+        let Ok(mut inquiry) = Inquiry::of(&PackageName::new(ecosystem, name)) else { continue };
+        for part in [halves(bytes).0, halves(bytes).1] {
+            let path = inquiry.path();
+            assert!(path.starts_with('/') && !path.contains(".."), "{path}");
+            if !matches!(inquiry.answered(200, part), Ok(None)) {
+                break;
+            }
+        }
+    }
+}

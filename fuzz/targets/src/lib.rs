@@ -17,7 +17,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 18] = [
     Target { name: "command", read: inputs::command },
     Target { name: "policy", read: inputs::policy },
     Target { name: "ledger_text", read: inputs::ledger_text },
@@ -33,6 +33,9 @@ pub const TARGETS: [Target; 15] = [
     Target { name: "sarif", read: inputs::sarif },
     Target { name: "coverage", read: inputs::coverage },
     Target { name: "mutants", read: inputs::mutants },
+    Target { name: "sast", read: inputs::sast },
+    Target { name: "lock_files", read: inputs::lock_files },
+    Target { name: "index_answers", read: inputs::index_answers },
 ];
 
 /// The target of that name.
