@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use bailiwick_guest::{Access, HOME, Limits, Network, SCRATCH, WORKSPACE};
 use serde_json::{Value, json};
 
+use super::figures::Nest;
 use super::{Engine, Runtime};
 use crate::process::{CageConfig, Errand};
 
@@ -209,7 +210,7 @@ fn specification(engine: &Engine, name: &str, errand: &Errand, mounts: Vec<Value
     set("readonlyPaths", json!(FIXED));
     if !engine.cgroups.homes.is_empty() {
         // Relative: below the cgroup that this process is in.
-        set("cgroupsPath", json!(name));
+        set("cgroupsPath", json!(Nest::path(name)));
         set("resources", resources(&errand.limits));
     }
     if engine.runtime == Runtime::Runc {

@@ -14,17 +14,87 @@ pub(super) struct Figures {
     pub(super) peak_memory_bytes: Option<u64>,
 }
 
-impl Figures {
-    /// Reads the counters of the cgroup with this name in each home.
-    pub(super) fn read(homes: &[CgroupHome], name: &str) -> Self {
-        let mut figures = Self::default();
+/// The container's own cgroup, below one that is ours.
+const INNER: &str = "container";
+
+/// Two cgroups, one in the other: a runtime removes the inner one with its container, and the
+/// counters of the outer one still tell afterwards what the container had used.
+pub(super) struct Nest<'a> {
+    homes: &'a [CgroupHome],
+    name: &'a str,
+}
+
+impl<'a> Nest<'a> {
+    /// Makes the outer ones; the runtime makes the inner ones.
+    pub(super) fn make(homes: &'a [CgroupHome], name: &'a str) -> std::io::Result<Self> {
+        let nest = Self { homes, name };
         for home in homes {
-            let directory = home.directory.join(name);
+            fs::create_dir(home.directory.join(name))?;
+        }
+        Ok(nest)
+    }
+
+    /// What a bundle calls the inner one.
+    pub(super) fn path(name: &str) -> String {
+        format!("{name}/{INNER}")
+    }
+
+    /// The counters of the inner ones while they are there.
+    pub(super) fn inner(&self) -> Figures {
+        self.read(&Self::path(self.name))
+    }
+
+    /// The counters of the outer ones: what was used in all. With cgroup v1 events are counted
+    /// where they happen only, and are missing here.
+    pub(super) fn outer(&self) -> Figures {
+        self.read(self.name)
+    }
+
+    fn read(&self, path: &str) -> Figures {
+        let mut figures = Figures::default();
+        for home in self.homes {
+            let directory = home.directory.join(path);
             for controller in &home.controllers {
                 figures.take(home.flavour, *controller, &directory);
             }
         }
         figures
+    }
+
+    /// What runs in the container, as the host numbers it.
+    pub(super) fn processes(&self) -> Vec<u32> {
+        let lists = self.homes.iter().map(|home| home.directory.join(Self::path(self.name)));
+        let lists = lists.filter_map(|cgroup| fs::read_to_string(cgroup.join("cgroup.procs")).ok());
+        let mut processes: Vec<u32> = lists
+            .flat_map(|list| list.lines().filter_map(|line| line.parse().ok()).collect::<Vec<_>>())
+            .collect();
+        processes.sort_unstable();
+        processes.dedup();
+        processes
+    }
+}
+
+impl Drop for Nest<'_> {
+    fn drop(&mut self) {
+        bailiwick_guest::cgroup::remove(self.homes, &Self::path(self.name));
+        bailiwick_guest::cgroup::remove(self.homes, self.name);
+        // A runtime makes its cgroups in hierarchies too in which nothing is limited.
+        for place in bailiwick_guest::cgroup::places() {
+            let outer = place.join(self.name);
+            // What is not there, or not empty, is none of ours: the janitor looks again.
+            drop(fs::remove_dir(outer.join(INNER)));
+            drop(fs::remove_dir(outer));
+        }
+    }
+}
+
+impl Figures {
+    /// Takes over what only a later look tells: counters never go down.
+    pub(super) fn at_least(&mut self, later: Self) {
+        self.memory_kills = self.memory_kills.max(later.memory_kills);
+        self.refused_forks = self.refused_forks.max(later.refused_forks);
+        self.cpu_ms = self.cpu_ms.max(later.cpu_ms);
+        self.peak_memory_bytes = self.peak_memory_bytes.max(later.peak_memory_bytes);
     }
 
     fn take(&mut self, flavour: Flavour, controller: Controller, directory: &Path) {

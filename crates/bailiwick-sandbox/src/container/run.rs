@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 use super::bundle::Bundle;
-use super::figures::Figures;
+use super::figures::{Figures, Nest};
 use super::{Engine, Runtime};
 use crate::error::SandboxError;
 use crate::inside::{self, Frame, Keeper};
@@ -62,6 +62,7 @@ impl Engine {
         let filters = seccomp_filters().map_err(SandboxError::Cage)?;
         let cwd = format!("{WORKSPACE}/{}", errand.cwd);
         let order = inside::order(&errand.argv, &errand.env, &cwd, &filters);
+        let nest = Nest::make(&self.cgroups.homes, &name).map_err(launch)?;
         let mut child = self.start(&name, &bundle, errand.network).map_err(launch)?;
         let missing = || launch(std::io::Error::other("a pipe is missing"));
         let mut stdin = child.stdin.take().ok_or_else(missing)?;
@@ -89,7 +90,7 @@ impl Engine {
             )),
         };
         let refused = match sent {
-            Ok(()) => self.follow(&name, &errand.limits, &mut stdout, &mut course).await,
+            Ok(()) => Self::follow(&nest, &errand.limits, &mut stdout, &mut course).await,
             Err(error) => Some(error.to_string()),
         };
         // What was written faster than anybody looked.
@@ -104,6 +105,8 @@ impl Engine {
         drop(stdin);
         drop(stdout);
         self.finish(&name, &mut child).await;
+        course.figures.at_least(nest.outer());
+        drop(nest);
         drop(bundle);
         let complaint = tokio::time::timeout(END, complaints.join_next()).await;
         let complaint = complaint.ok().flatten().and_then(Result::ok).unwrap_or_default();
@@ -139,8 +142,7 @@ impl Engine {
 
     /// Takes in what the first process says until it is over. Gives why it did not do its part.
     async fn follow(
-        &self,
-        name: &str,
+        nest: &Nest<'_>,
         limits: &Limits,
         stdout: &mut (impl tokio::io::AsyncRead + Unpin + Send),
         course: &mut Course,
@@ -171,8 +173,8 @@ impl Engine {
                 tokio::select! {
                     read = &mut frame => break Some(read),
                     _ = looks.tick() => {
-                        self.look(name, course);
-                        let processes = self.processes_of(name);
+                        course.figures.at_least(nest.inner());
+                        let processes = nest.processes();
                         if watch(&mut course.disk, |disk| disk.is_over(|| processes)).await {
                             course.end = Some(End::Limit("disk"));
                             return None;
@@ -213,7 +215,7 @@ impl Engine {
                         Frame::Stdout(bytes) => course.stdout.take_in(&bytes),
                         Frame::Stderr(bytes) => course.stderr.take_in(&bytes),
                         Frame::Ended(status) => {
-                            self.look(name, course);
+                            course.figures.at_least(nest.inner());
                             course.end = Some(End::Status(status));
                             return None;
                         }
@@ -225,27 +227,6 @@ impl Engine {
                     }
                 }
             }
-        }
-    }
-
-    /// What runs in the container, as the host numbers it.
-    fn processes_of(&self, name: &str) -> Vec<u32> {
-        let lists = self.cgroups.homes.iter().map(|home| home.directory.join(name));
-        let lists =
-            lists.filter_map(|cgroup| std::fs::read_to_string(cgroup.join("cgroup.procs")).ok());
-        let mut processes: Vec<u32> = lists
-            .flat_map(|list| list.lines().filter_map(|line| line.parse().ok()).collect::<Vec<_>>())
-            .collect();
-        processes.sort_unstable();
-        processes.dedup();
-        processes
-    }
-
-    fn look(&self, name: &str, course: &mut Course) {
-        let now = Figures::read(&self.cgroups.homes, name);
-        // The cgroup may be gone already; what was seen before still holds then.
-        if now.cpu_ms.is_some() || course.figures.cpu_ms.is_none() {
-            course.figures = now;
         }
     }
 
