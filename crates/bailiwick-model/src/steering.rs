@@ -39,7 +39,7 @@ impl Steers {
 }
 
 /// Names that, as any part of a path, steer something.
-const PARTS: [(&str, Steers); 42] = [
+const PARTS: [(&str, Steers); 47] = [
     (".git", Steers::Git),
     ("git~1", Steers::Git),
     (".gitmodules", Steers::Git),
@@ -75,11 +75,16 @@ const PARTS: [(&str, Steers); 42] = [
     ("claude.md", Steers::Agents),
     ("claude.local.md", Steers::Agents),
     ("gemini.md", Steers::Agents),
+    ("qwen.md", Steers::Agents),
+    ("opencode.json", Steers::Agents),
+    ("opencode.jsonc", Steers::Agents),
     (".claude", Steers::Agents),
     (".cursor", Steers::Agents),
     (".cursorrules", Steers::Agents),
     (".codex", Steers::Agents),
     (".gemini", Steers::Agents),
+    (".opencode", Steers::Agents),
+    (".qwen", Steers::Agents),
     (".mcp.json", Steers::Agents),
     (".envrc", Steers::Hooks),
 ];
@@ -158,6 +163,10 @@ mod tests {
             "a\\.git\\config",
             ".bailiwick/policy/a.cedar",
             ".windsurfrules",
+            "QWEN.md",
+            ".qwen/settings.json",
+            "web/opencode.json",
+            ".opencode/agent/a.md",
             ".husky/pre-commit",
             ".gitattributes",
             "Jenkinsfile",

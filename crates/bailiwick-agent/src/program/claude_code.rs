@@ -1,14 +1,13 @@
 //! Claude Code (npm `@anthropic-ai/claude-code`), headless.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use bailiwick_gateway::inbound::Protocol;
 use bailiwick_model::action::AgentProgram;
-use bailiwick_model::chat::Block;
-use serde_json::Value;
 
-use super::{Adapter, Assignment, Located, ProgramError, Report, ReportedStep};
+use super::package::{in_package, machine};
+use super::told::messages;
+use super::{Adapter, Assignment, Located, ProgramError, Report};
 
 const KIND: &str = "claude-code";
 const PACKAGE: &str = "@anthropic-ai/claude-code";
@@ -17,37 +16,6 @@ const TESTED: &str = "2.1.331";
 /// The adapter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClaudeCode;
-
-/// The part of a package's name that says the machine.
-pub(super) fn machine() -> &'static str {
-    match std::env::consts::ARCH {
-        "aarch64" => "linux-arm64",
-        _ => "linux-x64",
-    }
-}
-
-/// Finds a program in the package that npm installed below `directory`, or in the directory itself.
-pub(super) fn in_package(
-    kind: &'static str,
-    directory: &Path,
-    package: &str,
-    file: &str,
-    install: String,
-) -> Result<Located, ProgramError> {
-    let packed = directory.join("node_modules").join(package);
-    let found = [packed.as_path(), directory].into_iter().find(|place| place.join(file).is_file());
-    let Some(found) = found else {
-        return Err(ProgramError::Missing { kind, path: packed.join(file), install });
-    };
-    let described = found.join("package.json");
-    let version = std::fs::read(&described)
-        .ok()
-        .and_then(|text| serde_json::from_slice::<Value>(&text).ok())
-        .and_then(|package| package.get("version")?.as_str().map(str::to_owned))
-        .ok_or(ProgramError::NoVersion { kind, path: described })?;
-    let directory = std::fs::canonicalize(found).unwrap_or_else(|_| found.to_owned());
-    Ok(Located { directory, file: file.to_owned(), version })
-}
 
 impl Adapter for ClaudeCode {
     fn kind(&self) -> &'static str {
@@ -122,95 +90,6 @@ impl Adapter for ClaudeCode {
     }
 
     fn read(&self, stdout: &[u8]) -> Report {
-        let mut report = Report::default();
-        let mut messages: Vec<String> = Vec::new();
-        let mut tools: BTreeMap<String, String> = BTreeMap::new();
-        for line in stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let Ok(line) = serde_json::from_slice::<Value>(line) else {
-                report.unread = report.unread.saturating_add(1);
-                continue;
-            };
-            let message = line.get("message");
-            match text(&line, "type") {
-                Some("assistant") => {
-                    // One message comes in several lines, a block in each.
-                    let id = message.and_then(|message| text(message, "id")).unwrap_or_default();
-                    if messages.last().is_none_or(|last| last != id) {
-                        messages.push(id.to_owned());
-                        report.steps.push(ReportedStep::default());
-                    }
-                    let Some(step) = report.steps.last_mut() else { continue };
-                    for block in content(message) {
-                        let Some(block) = read_block(block) else { continue };
-                        if let Block::ToolUse { id, name, .. } = &block {
-                            tools.insert(id.clone(), name.clone());
-                        }
-                        step.reply.push(block);
-                    }
-                }
-                Some("user") => {
-                    let Some(step) = report.steps.last_mut() else { continue };
-                    for block in content(message) {
-                        if text(block, "type") != Some("tool_result") {
-                            continue;
-                        }
-                        let id = text(block, "tool_use_id").unwrap_or_default().to_owned();
-                        let tool = tools.get(&id).cloned().unwrap_or_default();
-                        let is_error =
-                            block.get("is_error").and_then(Value::as_bool).unwrap_or(false);
-                        step.results.push((id, tool, answer(block.get("content")), is_error));
-                    }
-                }
-                Some("result") => {
-                    report.summary = text(&line, "result").unwrap_or_default().to_owned();
-                }
-                _ => {}
-            }
-        }
-        if report.summary.is_empty() {
-            let last = report.steps.iter().rev().flat_map(|step| step.reply.iter().rev());
-            let said = last.filter_map(|block| match block {
-                Block::Text { text } => Some(text.clone()),
-                _ => None,
-            });
-            report.summary = said.into_iter().next().unwrap_or_default();
-        }
-        report
-    }
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
-    value.get(field).and_then(Value::as_str)
-}
-
-fn content(message: Option<&Value>) -> impl Iterator<Item = &Value> {
-    message
-        .and_then(|message| message.get("content"))
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-}
-
-fn read_block(block: &Value) -> Option<Block> {
-    match text(block, "type") {
-        Some("text") => Some(Block::Text { text: text(block, "text")?.to_owned() }),
-        Some("tool_use") => Some(Block::ToolUse {
-            id: text(block, "id")?.to_owned(),
-            name: text(block, "name")?.to_owned(),
-            input: block.get("input").cloned().unwrap_or(Value::Null),
-            invalid_input: None,
-        }),
-        _ => None,
-    }
-}
-
-fn answer(content: Option<&Value>) -> String {
-    match content {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(blocks)) => {
-            let texts: Vec<&str> = blocks.iter().filter_map(|block| text(block, "text")).collect();
-            texts.join("\n")
-        }
-        _ => String::new(),
+        messages(stdout)
     }
 }

@@ -7,14 +7,13 @@ use bailiwick_model::action::AgentProgram;
 use bailiwick_model::chat::Block;
 use serde_json::{Value, json};
 
-use super::claude_code::{in_package, machine};
-use super::{Adapter, Assignment, Located, ProgramError, Report, ReportedStep};
+use super::package::{in_package, machine};
+use super::told::{called, lines, text};
+use super::{Adapter, Assignment, Located, ProgramError, Report, ReportedStep, TOKEN_VARIABLE};
 
 const KIND: &str = "codex";
 const PACKAGE: &str = "@openai/codex";
 const TESTED: &str = "0.169.0";
-/// The variable that it takes its key from.
-const TOKEN_VARIABLE: &str = "BAILIWICK_DOOR_TOKEN";
 
 /// The adapter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -89,11 +88,7 @@ impl Adapter for Codex {
     fn read(&self, stdout: &[u8]) -> Report {
         let mut report = Report::default();
         let mut failure = String::new();
-        for line in stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let Ok(line) = serde_json::from_slice::<Value>(line) else {
-                report.unread = report.unread.saturating_add(1);
-                continue;
-            };
+        for line in lines(stdout, &mut report.unread) {
             match text(&line, "type") {
                 Some("item.completed") => {
                     let Some(item) = line.get("item") else { continue };
@@ -116,19 +111,10 @@ impl Adapter for Codex {
     }
 }
 
-fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
-    value.get(field).and_then(Value::as_str)
-}
-
 fn step(item: &Value) -> Option<ReportedStep> {
     let id = text(item, "id").unwrap_or_default().to_owned();
-    let called = |tool: &str, input: Value, answer: String, is_error: bool| ReportedStep {
-        reply: vec![Block::ToolUse {
-            id: id.clone(),
-            name: tool.to_owned(),
-            input,
-            invalid_input: None,
-        }],
+    let step = |tool: &str, input: Value, answer: String, is_error: bool| ReportedStep {
+        reply: vec![called(&id, tool, input)],
         results: vec![(id.clone(), tool.to_owned(), answer, is_error)],
     };
     match text(item, "type")? {
@@ -140,12 +126,12 @@ fn step(item: &Value) -> Option<ReportedStep> {
             let command = json!({ "command": item.get("command") });
             let output = text(item, "aggregated_output").unwrap_or_default().to_owned();
             let failed = item.get("exit_code").and_then(Value::as_i64) != Some(0);
-            Some(called("exec_command", command, output, failed))
+            Some(step("exec_command", command, output, failed))
         }
         "file_change" => {
             let failed = text(item, "status") != Some("completed");
             let changes = json!({ "changes": item.get("changes") });
-            Some(called("apply_patch", changes, String::new(), failed))
+            Some(step("apply_patch", changes, String::new(), failed))
         }
         _ => None,
     }

@@ -171,6 +171,7 @@ async fn started(
 ) -> Result<Ran, ActError<bailiwick_sandbox::SandboxError>> {
     let assignment = Assignment {
         program: format!("{}/{}", program.target(), program.located.file),
+        home: program.target(),
         version: program.located.version.clone(),
         model: session.model.clone(),
         token: token(session),

@@ -311,6 +311,7 @@ pub(super) fn may_be_protected(path: &str) -> bool {
                     "agents.md",
                     "claude.md",
                     "gemini.md",
+                    "qwen.md",
                     "jenkinsfile",
                     "azure-pipelines.yml",
                     "lefthook.yml",

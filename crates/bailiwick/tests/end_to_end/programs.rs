@@ -161,6 +161,11 @@ fn judge_cage(done: &Done, result: &str, host_port: u16) {
 fn tool(kind: &str, command: &str) -> (&'static str, Value) {
     match kind {
         "claude-code" => ("Bash", json!({"command": command, "description": "mend"})),
+        "opencode" => ("bash", json!({"command": command, "description": "mend"})),
+        "qwen-code" => {
+            let input = json!({"command": command, "description": "mend", "is_background": false});
+            ("run_shell_command", input)
+        }
         _ => ("exec_command", json!({"cmd": command, "yield_time_ms": 20_000})),
     }
 }
@@ -186,7 +191,10 @@ fn check(kind: &'static str, protocol: Protocol) {
     let ledger = judge(&done, &generated, kind);
     let calls = done.server.calls();
     let told = calls.iter().find(|call| call.role == "implementor" && call.turns > 0).unwrap();
-    judge_cage(&done, told.last_result(), host_port);
+    // Some repeat the command before what came of it.
+    let told = told.last_result();
+    let told = told.split_once("\nOutput: ").map_or(told, |(_, output)| output);
+    judge_cage(&done, told, host_port);
 
     // The steps that it told are in the record, with the tree of the end.
     let (tool, _) = tool(kind, "");
@@ -220,6 +228,26 @@ fn codex_with_a_model_of_another_family() {
 }
 
 #[test]
+fn opencode_mends_a_defect_and_it_is_merged() {
+    check("opencode", Protocol::Openai);
+}
+
+#[test]
+fn opencode_with_a_model_of_another_family() {
+    check("opencode", Protocol::Anthropic);
+}
+
+#[test]
+fn qwen_code_mends_a_defect_and_it_is_merged() {
+    check("qwen-code", Protocol::Openai);
+}
+
+#[test]
+fn qwen_code_with_a_model_of_another_family() {
+    check("qwen-code", Protocol::Anthropic);
+}
+
+#[test]
 fn agents_are_listed_and_a_kind_that_is_not_there_changes_nothing() {
     let bench = Workbench::new();
     let listed = bench.bailiwick(&["agents", "--json"]);
@@ -231,7 +259,7 @@ fn agents_are_listed_and_a_kind_that_is_not_there_changes_nothing() {
         .iter()
         .map(|kind| kind["kind"].as_str().unwrap())
         .collect();
-    assert_eq!(available, ["claude-code", "codex"]);
+    assert_eq!(available, ["claude-code", "codex", "opencode", "qwen-code"]);
     assert!(bench.bailiwick(&["agents"]).stdout.contains("npm install"));
 
     let generated = generate::mend(&mut Seed::new(), 0);

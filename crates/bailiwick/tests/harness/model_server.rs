@@ -245,6 +245,8 @@ fn role_of(tools: &[String]) -> &'static str {
         ("Bash", "implementor"),
         ("exec_command", "implementor"),
         ("shell", "implementor"),
+        ("bash", "implementor"),
+        ("run_shell_command", "implementor"),
     ];
     let role = roles.into_iter().find(|(tool, _)| tools.iter().any(|offered| offered == tool));
     role.unwrap_or_else(|| panic!("no role has these tools: {tools:?}")).1
