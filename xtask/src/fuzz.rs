@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::verbs::{cargo, say};
 
 /// The readers of untrusted bytes; a test holds them against `fuzz/targets`.
-const TARGETS: [&str; 18] = [
+const TARGETS: [&str; 19] = [
     "command",
     "policy",
     "ledger_text",
@@ -22,6 +22,7 @@ const TARGETS: [&str; 18] = [
     "anthropic",
     "openai_chat",
     "openai_responses",
+    "gemini",
     "sarif",
     "coverage",
     "mutants",

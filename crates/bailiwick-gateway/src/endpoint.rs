@@ -61,7 +61,8 @@ impl Endpoint {
     pub(crate) fn of_protocol(&self, protocol: Protocol) -> Url {
         let mut url = self.calls.clone();
         match protocol {
-            Protocol::Anthropic | Protocol::Chat => {}
+            // Of Gemini's there is none: its calls are translated.
+            Protocol::Anthropic | Protocol::Chat | Protocol::Gemini => {}
             Protocol::Responses => {
                 let path = url.path();
                 let base = path.strip_suffix("/chat/completions").unwrap_or(path);

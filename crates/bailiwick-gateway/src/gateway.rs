@@ -168,7 +168,7 @@ impl Gateway {
     pub fn passes_on(&self, provider: &str, protocol: Protocol) -> bool {
         let Some(provider) = self.providers.get(provider) else { return false };
         let Backend::Http(http) = &provider.backend else { return false };
-        provider.config.kind == protocol.family()
+        protocol.family() == Some(provider.config.kind)
             && (protocol != Protocol::Responses || http.endpoint.responses)
     }
 

@@ -8,6 +8,7 @@
 mod anthropic;
 mod chat;
 mod failure;
+pub(crate) mod gemini;
 mod reading;
 mod responses;
 
@@ -28,11 +29,13 @@ pub enum Protocol {
     Chat,
     /// OpenAI Responses.
     Responses,
+    /// Gemini's `generateContent` and `streamGenerateContent`.
+    Gemini,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Anthropic, Self::Chat, Self::Responses];
+    pub const ALL: [Self; 4] = [Self::Anthropic, Self::Chat, Self::Responses, Self::Gemini];
 
     /// The name in records and on screens.
     #[must_use]
@@ -41,31 +44,39 @@ impl Protocol {
             Self::Anthropic => "anthropic-messages",
             Self::Chat => "openai-chat",
             Self::Responses => "openai-responses",
+            Self::Gemini => "gemini",
         }
     }
 
-    /// Where calls are posted to.
+    /// Where calls are posted to, for people.
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
             Self::Anthropic => "/v1/messages",
             Self::Chat => "/v1/chat/completions",
             Self::Responses => "/v1/responses",
+            Self::Gemini => "/v1beta/models/MODEL:generateContent",
         }
     }
 
     /// The protocol whose calls are posted to `path`.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|protocol| protocol.path() == path)
+        match gemini::method_of(path) {
+            Some((_, gemini::Method::Generate | gemini::Method::Stream)) => Some(Self::Gemini),
+            Some((_, gemini::Method::Count)) => None,
+            None => Self::ALL.into_iter().find(|protocol| protocol.path() == path),
+        }
     }
 
-    /// The kind of provider that is of the same family.
+    /// The kind of provider that is of the same family. None is of Gemini's: its calls always
+    /// cross to another.
     #[must_use]
-    pub const fn family(self) -> ProviderKind {
+    pub const fn family(self) -> Option<ProviderKind> {
         match self {
-            Self::Anthropic => ProviderKind::Anthropic,
-            Self::Chat | Self::Responses => ProviderKind::Openai,
+            Self::Anthropic => Some(ProviderKind::Anthropic),
+            Self::Chat | Self::Responses => Some(ProviderKind::Openai),
+            Self::Gemini => None,
         }
     }
 
@@ -76,6 +87,7 @@ impl Protocol {
             Self::Anthropic => anthropic::whole(reply, number),
             Self::Chat => chat::whole(reply, number),
             Self::Responses => responses::whole(reply, carried, number),
+            Self::Gemini => gemini::whole(reply, carried, number),
         }
     }
 
@@ -86,6 +98,7 @@ impl Protocol {
             Self::Anthropic => anthropic::stream(reply, number),
             Self::Chat => chat::stream(reply, carried, number),
             Self::Responses => responses::stream(reply, carried, number),
+            Self::Gemini => gemini::stream(reply, number),
         }
     }
 }

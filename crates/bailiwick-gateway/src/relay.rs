@@ -83,8 +83,14 @@ impl RelaySink {
 }
 
 /// The assembler of a protocol's stream.
-pub(crate) fn assembler(protocol: Protocol, fallback: Fallback) -> Assembler {
-    match protocol {
+///
+/// # Errors
+/// Fails for a protocol that no server is asked in.
+pub(crate) fn assembler(
+    protocol: Protocol,
+    fallback: Fallback,
+) -> Result<Assembler, AssembleError> {
+    Ok(match protocol {
         Protocol::Anthropic => {
             Assembler::Anthropic(crate::anthropic::AnthropicAssembler::new(fallback))
         }
@@ -92,7 +98,12 @@ pub(crate) fn assembler(protocol: Protocol, fallback: Fallback) -> Assembler {
         Protocol::Responses => {
             Assembler::Responses(crate::responses::ResponsesAssembler::new(fallback))
         }
-    }
+        Protocol::Gemini => return Err(never_passed_on()),
+    })
+}
+
+fn never_passed_on() -> AssembleError {
+    AssembleError::malformed("no server is asked in the protocol of this client")
 }
 
 /// The events that a whole answer would have been, so that one reader understands both.
@@ -154,6 +165,7 @@ pub(crate) fn as_events(
             }
             push(json!({ "type": "response.completed", "response": answer }));
         }
+        Protocol::Gemini => return Err(never_passed_on()),
     }
     Ok(events)
 }

@@ -17,7 +17,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     Target { name: "command", read: inputs::command },
     Target { name: "policy", read: inputs::policy },
     Target { name: "ledger_text", read: inputs::ledger_text },
@@ -30,6 +30,7 @@ pub const TARGETS: [Target; 18] = [
     Target { name: "anthropic", read: models::anthropic },
     Target { name: "openai_chat", read: models::openai_chat },
     Target { name: "openai_responses", read: models::openai_responses },
+    Target { name: "gemini", read: models::gemini },
     Target { name: "sarif", read: inputs::sarif },
     Target { name: "coverage", read: inputs::coverage },
     Target { name: "mutants", read: inputs::mutants },

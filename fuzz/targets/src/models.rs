@@ -33,7 +33,8 @@ fn protocol(protocol: Protocol, bytes: &[u8]) {
     let fallback = || Fallback { model: "m".to_owned(), input_tokens: 1 };
     let mut assembler = match protocol {
         Protocol::Anthropic => Assembler::Anthropic(AnthropicAssembler::new(fallback())),
-        Protocol::Chat => Assembler::OpenAi(OpenAiAssembler::new(fallback())),
+        // no server answers in Gemini's protocol
+        Protocol::Chat | Protocol::Gemini => Assembler::OpenAi(OpenAiAssembler::new(fallback())),
         Protocol::Responses => Assembler::Responses(ResponsesAssembler::new(fallback())),
     };
     let events = events(bytes, 13).unwrap_or_else(|(events, _)| events);
@@ -76,6 +77,10 @@ pub(crate) fn anthropic(bytes: &[u8]) {
 
 pub(crate) fn openai_chat(bytes: &[u8]) {
     protocol(Protocol::Chat, bytes);
+}
+
+pub(crate) fn gemini(bytes: &[u8]) {
+    protocol(Protocol::Gemini, bytes);
 }
 
 pub(crate) fn openai_responses(bytes: &[u8]) {

@@ -71,6 +71,10 @@ pub(super) fn is_tool_answer(piece: &Value) -> bool {
     };
     named(piece, "role") == "tool"
         || named(piece, "type").ends_with("_call_output")
+        || piece.get("parts").and_then(Value::as_array).is_some_and(|parts| {
+            let answers = ["functionResponse", "function_response"];
+            parts.iter().any(|part| answers.iter().any(|name| part.get(name).is_some()))
+        })
         || piece
             .get("content")
             .and_then(Value::as_array)

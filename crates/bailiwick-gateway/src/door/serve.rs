@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::Door;
 use super::answer::Answer;
 use super::count::Counted;
-use crate::inbound::{ClientError, Protocol, read};
+use crate::inbound::{ClientError, Protocol, gemini, read};
 use crate::price::tokens_of_bytes;
 
 /// The most connections at once; more wait to be accepted.
@@ -108,6 +108,7 @@ impl Door {
     async fn answer(self: &Arc<Self>, request: Request<Incoming>, floor: &Floor) -> Answer {
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
         let path = request.uri().path().trim_end_matches('/').to_owned();
+        let query = request.uri().query().map(str::to_owned);
         let method = request.method().clone();
         let headers = request.headers().clone();
         let protocol = spoken(&path, &headers);
@@ -133,9 +134,26 @@ impl Door {
             }
             (&Method::POST, path) if Protocol::of_path(path).is_some() => {
                 match self.body(request, protocol).await {
-                    Ok(body) => self.call(protocol, &headers, &body, floor).await,
+                    Ok(body) => match gemini::method_of(path) {
+                        Some((model, method)) => {
+                            match gemini::addressed(model, method, query.as_deref(), &body) {
+                                Ok(body) => self.call(protocol, &headers, &body, floor).await,
+                                Err(error) => self.refuse(protocol, &error),
+                            }
+                        }
+                        None => self.call(protocol, &headers, &body, floor).await,
+                    },
                     Err(answer) => answer,
                 }
+            }
+            (&Method::POST, path) if gemini::method_of(path).is_some() => {
+                match self.body(request, protocol).await {
+                    Ok(body) => self.count_gemini_tokens(&body),
+                    Err(answer) => answer,
+                }
+            }
+            (&Method::GET, path) if gemini::asks_for_models(path).is_some() => {
+                self.gemini_models(gemini::asks_for_models(path).flatten())
             }
             (_, path) => {
                 let known = Protocol::ALL.map(Protocol::path).join(", ");
@@ -149,11 +167,12 @@ impl Door {
         }
     }
 
-    /// Whether the session's own token is shown, in either family's header.
+    /// Whether the session's own token is shown, in a header of any family.
     fn is_known(&self, headers: &HeaderMap) -> bool {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let bearer = text(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
-        [text("x-api-key"), bearer].contains(&Some(self.session.token.as_str()))
+        [text("x-api-key"), text("x-goog-api-key"), bearer]
+            .contains(&Some(self.session.token.as_str()))
     }
 
     async fn body(&self, request: Request<Incoming>, protocol: Protocol) -> Result<Bytes, Answer> {
@@ -213,6 +232,38 @@ impl Door {
         }
     }
 
+    /// The same estimate in Gemini's form. A request may stand in the body or one level deeper.
+    fn count_gemini_tokens(&self, body: &[u8]) -> Answer {
+        let request = serde_json::from_slice::<serde_json::Value>(body).ok();
+        let asked = request.as_ref().map(|request| {
+            let inner = gemini::field(request, "generateContentRequest");
+            inner.unwrap_or(request)
+        });
+        match asked.and_then(|asked| asked.get("contents")).is_some_and(|list| list.is_array()) {
+            true => {
+                self.json(StatusCode::OK, &json!({ "totalTokens": tokens_of_bytes(body.len()) }))
+            }
+            false => self.refuse(
+                Protocol::Gemini,
+                &ClientError::bad("the body is no JSON object with `contents`"),
+            ),
+        }
+    }
+
+    /// The one model of the session as Gemini lists it, or by its name.
+    fn gemini_models(&self, named: Option<&str>) -> Answer {
+        let model = &self.session.model;
+        match named {
+            None => self.json(StatusCode::OK, &json!({ "models": [gemini::model(model)] })),
+            Some(name) if name == model => self.json(StatusCode::OK, &gemini::model(model)),
+            Some(name) => {
+                let told = format!("there is no model `{}` here, but `{model}`", shown(name));
+                let error = ClientError::new(404, "door.no_such_model", told);
+                self.refuse(Protocol::Gemini, &error)
+            }
+        }
+    }
+
     async fn call(
         self: &Arc<Self>,
         protocol: Protocol,
@@ -230,6 +281,12 @@ impl Door {
 /// The protocol that a client most probably speaks.
 fn spoken(path: &str, headers: &HeaderMap) -> Protocol {
     Protocol::of_path(path).unwrap_or_else(|| {
+        if headers.contains_key("x-goog-api-key")
+            || gemini::method_of(path).is_some()
+            || gemini::asks_for_models(path).is_some()
+        {
+            return Protocol::Gemini;
+        }
         let anthropic = headers.contains_key("x-api-key")
             || headers.contains_key("anthropic-version")
             || path.starts_with("/v1/messages");

@@ -110,7 +110,8 @@ impl HttpProvider {
             model: relay.call.model.clone(),
             input_tokens: tokens_of_bytes(relay.body.len()),
         };
-        let assembler = assembler(relay.protocol, fallback);
+        let assembler =
+            assembler(relay.protocol, fallback).map_err(|error| self.no_reply(error))?;
         match (relay.stream, essence.to_ascii_lowercase().as_str()) {
             (true, "text/event-stream") => self.relay_stream(response, assembler, head, sink).await,
             (false, "application/json") => {

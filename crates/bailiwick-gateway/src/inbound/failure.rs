@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::gemini::status_name;
 use super::{Protocol, event};
 use crate::error::ModelError;
 
@@ -58,6 +59,18 @@ impl ClientError {
                     "code": self.code,
                 },
             }),
+            Protocol::Gemini => json!({
+                "error": {
+                    "code": self.status,
+                    "message": message,
+                    "status": status_name(self.status),
+                    "details": [{
+                        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                        "reason": self.code,
+                        "domain": "bailiwick",
+                    }],
+                },
+            }),
         }
     }
 
@@ -68,7 +81,9 @@ impl ClientError {
         let mut out = "\n\n".to_owned();
         match protocol {
             Protocol::Anthropic => event(&mut out, Some("error"), &self.body(protocol)),
-            Protocol::Chat => event(&mut out, None, &self.body(protocol)),
+            Protocol::Chat | Protocol::Gemini => {
+                event(&mut out, None, &self.body(protocol));
+            }
             Protocol::Responses => event(
                 &mut out,
                 Some("error"),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use bailiwick_model::chat::{Author, Block, ChatRequest, Message};
 use serde_json::Value;
 
-use super::{ClientError, Protocol, anthropic, chat, responses};
+use super::{ClientError, Protocol, anthropic, chat, gemini, responses};
 
 /// How many tokens an answer may have when the client does not say.
 pub(super) const DEFAULT_OUTPUT_TOKENS: u32 = 32_000;
@@ -35,6 +35,8 @@ pub struct Carried {
     pub free_text: BTreeSet<String>,
     /// Whether the client of a chat stream asked for the usage.
     pub usage_asked: bool,
+    /// Whether a Gemini client wants its stream as a list.
+    pub as_list: bool,
 }
 
 /// The text of a content, which is a text itself or a list of parts. `said` gives a part's words;
@@ -76,6 +78,7 @@ pub fn read(protocol: Protocol, body: &[u8]) -> Result<Asked, ClientError> {
     let conversation = match protocol {
         Protocol::Anthropic | Protocol::Chat => "messages",
         Protocol::Responses => "input",
+        Protocol::Gemini => "contents",
     };
     match (protocol, body.get(conversation)) {
         (_, Some(Value::Array(_))) | (Protocol::Responses, Some(Value::String(_))) => {}
@@ -94,8 +97,11 @@ pub fn read(protocol: Protocol, body: &[u8]) -> Result<Asked, ClientError> {
         Protocol::Anthropic => &["max_tokens"],
         Protocol::Chat => &["max_completion_tokens", "max_tokens"],
         Protocol::Responses => &["max_output_tokens"],
+        Protocol::Gemini => &["maxOutputTokens", "max_output_tokens"],
     };
-    let limit = limits.iter().find_map(|name| body.get(*name).filter(|limit| !limit.is_null()));
+    let limit = limits
+        .iter()
+        .find_map(|name| settings(protocol, &body)?.get(*name).filter(|limit| !limit.is_null()));
     let max_output_tokens = match limit {
         Some(limit) => limit
             .as_u64()
@@ -123,12 +129,16 @@ impl Asked {
             messages: Vec::new(),
             tools: Vec::new(),
             max_output_tokens: self.max_output_tokens,
-            temperature: temperature(&self.body)?,
+            temperature: match settings(self.protocol, &self.body) {
+                Some(settings) => temperature(settings)?,
+                None => None,
+            },
         };
         match self.protocol {
             Protocol::Anthropic => anthropic::neutral(&self.body, &mut request, &mut carried)?,
             Protocol::Chat => chat::neutral(&self.body, &mut request, &mut carried)?,
             Protocol::Responses => responses::neutral(&self.body, &mut request, &mut carried)?,
+            Protocol::Gemini => gemini::neutral(&self.body, &mut request, &mut carried)?,
         }
         if request.messages.last().is_none_or(|message| message.author != Author::User) {
             return Err(ClientError::not_carried("an answer that is begun for the model"));
@@ -141,6 +151,7 @@ impl Asked {
         let conversation = match self.protocol {
             Protocol::Anthropic | Protocol::Chat => self.body.get("messages"),
             Protocol::Responses => self.body.get("input"),
+            Protocol::Gemini => self.body.get("contents"),
         };
         match conversation {
             Some(Value::Array(pieces)) => pieces.iter().collect(),
@@ -151,10 +162,18 @@ impl Asked {
 
     /// What stands above the conversation: instructions and tools, by name.
     pub fn frame(&self) -> Vec<(&'static str, &Value)> {
-        ["system", "instructions", "tools"]
+        ["system", "instructions", "systemInstruction", "system_instruction", "tools"]
             .into_iter()
             .filter_map(|name| Some((name, self.body.get(name)?)))
             .collect()
+    }
+}
+
+/// Where a request has its limits: in itself, but for one protocol.
+fn settings(protocol: Protocol, body: &Value) -> Option<&Value> {
+    match protocol {
+        Protocol::Anthropic | Protocol::Chat | Protocol::Responses => Some(body),
+        Protocol::Gemini => gemini::field(body, "generationConfig"),
     }
 }
 

@@ -17,6 +17,8 @@ mod door;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod gemini;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod requests;

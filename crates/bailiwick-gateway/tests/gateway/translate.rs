@@ -69,6 +69,8 @@ fn requests_and_replies_cross_families() {
         ("chat", "/v1/chat/completions", Anthropic),
         ("responses", "/v1/responses", Anthropic),
         ("responses", "/v1/responses", Openai),
+        ("gemini", "/v1beta/models/wish:streamGenerateContent?alt=sse", Anthropic),
+        ("gemini", "/v1beta/models/wish:streamGenerateContent?alt=sse", Openai),
     ] {
         let to = format!("inbound/{name}_to_{}", kind.as_str());
         let server = Server::start(vec![Answer::Stream(vec![reply(kind).into_bytes()])]);
@@ -76,8 +78,13 @@ fn requests_and_replies_cross_families() {
         let mut asked = request(name);
         let streamed = porch.post(path, &asked.to_string());
         assert_eq!(streamed.status, 200, "{streamed:?}");
-        asked["stream"] = json!(false);
-        let whole = porch.post(path, &asked.to_string());
+        // Most say in the body whether they want a stream, one in the address.
+        let whole = if name == "gemini" {
+            porch.post("/v1beta/models/wish:generateContent", &asked.to_string())
+        } else {
+            asked["stream"] = json!(false);
+            porch.post(path, &asked.to_string())
+        };
         assert_eq!(whole.status, 200, "{whole:?}");
         golden::check(&format!("{to}.asked.json"), &server.requests()[0].body);
         golden::check(&format!("{to}.stream.json"), &events(&streamed));
