@@ -76,6 +76,12 @@ pub enum RunError {
         #[source]
         source: HearingError,
     },
+    /// Policy asks for a sandbox tier that is not to be had.
+    #[error("the session stopped: {reason}")]
+    TierMissing {
+        /// Which tier is missing, why, and how to get it.
+        reason: String,
+    },
     /// The run was cancelled.
     #[error("the session was cancelled")]
     Cancelled,
@@ -105,6 +111,7 @@ impl RunError {
             Self::History { .. } => "session.history_unreadable",
             Self::Encode { .. } => "session.unencodable",
             Self::Hearing { .. } => "session.messages_unreadable",
+            Self::TierMissing { .. } => TIER_MISSING,
             Self::Cancelled => "session.cancelled",
             Self::WaitsForApproval { .. } => "policy.needs_approval",
             Self::Frozen { .. } => FROZEN,
@@ -122,6 +129,9 @@ impl RunError {
                 "run `bailiwick ledger verify` on the data directory: an entry or a blob is damaged or missing"
             }
             Self::Encode { .. } => "report this with the session's id",
+            Self::TierMissing { .. } => {
+                "install what the tier needs (`bailiwick doctor`), or change the rule that asks for it"
+            }
             Self::Cancelled => "`bailiwick task retry` takes the task up again",
             Self::WaitsForApproval { .. } => "`bailiwick approval list` shows what is asked",
             Self::Frozen { .. } => "`bailiwick freeze list` shows what is frozen",
@@ -249,6 +259,7 @@ impl Run<'_> {
             program: None,
         };
         let context = Context { taint: start.taint.clone(), denials: 0, ..session.context.clone() };
+        let (context, action) = in_tier(self.deps, session, context, action);
         let done = self
             .deps
             .warden
@@ -500,6 +511,21 @@ impl Run<'_> {
     }
 }
 
+/// The start in the sandbox tier that policy asks for, so that no cage is opened in a weaker one.
+pub(crate) fn in_tier(
+    deps: &Deps,
+    session: &Session,
+    mut context: Context,
+    mut start: AgentStart,
+) -> (Context, AgentStart) {
+    let choice = deps.warden.tier(&session.subject(), &context, &start);
+    if let Some(choice) = choice.filter(|choice| !choice.rules.is_empty()) {
+        choice.tier.name().clone_into(&mut start.tier);
+        context.facts.tier = Some(choice);
+    }
+    (context, start)
+}
+
 enum Asked {
     Reply(ChatReply),
     End(SessionEnd),
@@ -508,6 +534,9 @@ enum Asked {
 pub(crate) fn told_at_the_start(taint: Taint) -> TaintOrigin {
     TaintOrigin { taint, from: "the task".to_owned() }
 }
+
+/// The code of what could not be done because the sandbox tier that it needs is missing.
+pub(crate) const TIER_MISSING: &str = "sandbox.tier_missing";
 
 /// The code of a denial because of a freeze.
 pub(crate) const FROZEN: &str = "freeze.in_force";

@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::arguments::{self, Request};
 use crate::effect;
 use crate::port::{Interruptible, interruptible};
-use crate::run::{FROZEN, RunError};
+use crate::run::{FROZEN, RunError, TIER_MISSING};
 use crate::session::Session;
 use crate::telling;
 use crate::tool::Tool;
@@ -309,6 +309,11 @@ impl<'a> Turn<'a> {
                 return Err(RunError::Ledger { source });
             }
             Err(ActError::Effect(Interruptible::Cancelled)) => return Err(RunError::Cancelled),
+            // A model can't install it, and everything else of the session would be refused alike.
+            Err(ActError::Effect(Interruptible::Effect(error))) if error.code() == TIER_MISSING => {
+                let hint = error.hint().unwrap_or_default();
+                return Err(RunError::TierMissing { reason: format!("{error} ({hint})") });
+            }
             Err(ActError::Effect(error)) => (
                 telling::failed(&error.code(), &error.to_string(), error.hint().as_deref()),
                 true,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bailiwick_model::id::{BranchName, Person, RepoName};
 use bailiwick_model::subject::{Context, Role, SessionFacts, Subject, TaintOrigin};
-use bailiwick_model::task::{MicroUsd, Task};
+use bailiwick_model::task::{Form, MicroUsd, Source, Task};
 use bailiwick_model::workflow::SubtaskState;
 
 /// The subject of a role at work on a task.
@@ -46,10 +46,25 @@ pub(crate) fn context(task: &Task, subtask: Option<&SubtaskState>) -> Context {
                 .iter()
                 .map(|taint| TaintOrigin { taint: *taint, from: "the task".to_owned() })
                 .collect(),
+            classes: classes(task),
             risk: subtask.and_then(|state| state.risk.as_ref()).map(|risk| risk.score),
             ..SessionFacts::default()
         },
     }
+}
+
+/// What kind of task it is, in the words of policies.
+fn classes(task: &Task) -> BTreeSet<String> {
+    let form = match task.form {
+        Form::Text => "text",
+        Form::Specification { .. } => "specification",
+    };
+    let source = match task.source {
+        Source::Cli => "cli",
+        Source::Api => "api",
+        Source::Demo => "demo",
+    };
+    [form, source, task.agent.as_str()].into_iter().map(str::to_owned).collect()
 }
 
 /// The circumstances of a person's action on a repository.

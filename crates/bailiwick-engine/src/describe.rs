@@ -242,6 +242,16 @@ fn provenance(out: &mut String, task: &Task, state: &SubtaskState, ledger: &str)
             ),
         );
     }
+    for (tier, used) in &state.tiers {
+        push(
+            out,
+            format_args!(
+                "- sandbox tier {tier} ({}): {}\n",
+                tier.isolation(),
+                inline(&used.describe())
+            ),
+        );
+    }
     push(out, format_args!("- ledger {}\n", code(ledger)));
 }
 

@@ -4,7 +4,10 @@ use bailiwick_model::action::{BudgetRaise, TaskRaise, TierChange};
 use bailiwick_model::event::TaskEnd;
 use bailiwick_model::id::{Person, TaskId};
 use bailiwick_model::outcome::NoEffect;
-use bailiwick_model::task::MicroUsd;
+use bailiwick_model::subject::Context;
+use bailiwick_model::task::{MicroUsd, Task};
+use bailiwick_model::tier::TierChoice;
+use bailiwick_model::workflow::SubtaskState;
 use bailiwick_sandbox::Tier;
 
 use crate::actor;
@@ -71,6 +74,23 @@ impl Engine {
         let effect = |_permit| std::future::ready(Ok::<(), NoEffect>(()));
         self.parts().warden.perform(&subject, &context, raise, effect).await?;
         Ok(())
+    }
+
+    /// The circumstances of what runs in a cage: with the tier that it has before rules ask for a
+    /// stronger one.
+    pub(crate) fn caged_context(
+        &self,
+        task: &Task,
+        subtask: Option<&SubtaskState>,
+    ) -> Result<Context, EngineError> {
+        let own = self.parts().store.people(|people| people.tier_of(task.id).is_some());
+        let reason = match own {
+            true => "people let the task have it",
+            false => "`sandbox.tier` of the configuration",
+        };
+        let mut context = actor::context(task, subtask);
+        context.facts.tier = Some(TierChoice::usual(self.tier_of(task.id)?, reason));
+        Ok(context)
     }
 
     /// The sandbox tier that a task's commands run in.

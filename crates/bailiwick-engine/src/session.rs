@@ -12,7 +12,6 @@ use bailiwick_warden::{Bounds, TokenError, Warden, kinds_of};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use crate::actor;
 use crate::engine::Engine;
 use crate::error::{EngineError, chain};
 use crate::steer::Ear;
@@ -71,7 +70,7 @@ impl Engine {
             role: run.role,
             round: run.subtask.map_or(0, |state| state.round),
             on_behalf_of: run.task.requester.clone(),
-            context: actor::context(run.task, run.subtask),
+            context: self.caged_context(run.task, run.subtask)?,
             provider: run.task.provider.clone(),
             model: run.task.model.clone(),
             opening: run.opening,

@@ -93,7 +93,7 @@ impl Engine {
         // Each command brings its own limit; this only has to be longer than any of them.
         config.limits.wall_clock_ms = LONGEST_COMMAND_MS;
         let tier = self.tier_of(task.id)?;
-        self.parts().tiers.open(tier, config).await.map_err(|error| match error {
+        self.parts().tiers.open_rising(tier, config).await.map_err(|error| match error {
             SetupError::Missing(missing) => EngineError::State {
                 code: "sandbox.tier_missing",
                 message: missing.to_string(),
@@ -198,7 +198,7 @@ impl Engine {
         command: Command,
     ) -> Result<(), EngineError> {
         let subject = actor::subject(task, Some(subtask), Role::Setup);
-        let context = actor::context(task, Some(subtask));
+        let context = self.caged_context(task, Some(subtask))?;
         let line = command.display();
         let outcome = self
             .parts()

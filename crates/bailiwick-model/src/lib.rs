@@ -24,6 +24,7 @@ pub mod steering;
 pub mod subject;
 pub mod task;
 pub mod text;
+pub mod tier;
 pub mod verdict;
 pub mod workflow;
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{BranchName, Person, RepoName, SessionId, SubtaskKey, TaskId};
 use crate::task::MicroUsd;
+use crate::tier::TierChoice;
 
 /// What part an actor plays.
 #[derive(
@@ -167,6 +168,14 @@ pub struct SessionFacts {
     /// What is to be said of the packages that a command installs by name.
     #[serde(skip_serializing_if = "InstallFacts::is_empty")]
     pub installs: InstallFacts,
+    /// The sandbox tier that a command runs in: what the session begins with as the caller says
+    /// it, and what rules made of it in a recorded decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<TierChoice>,
+    /// What kind of task it is: its form (`text`, `specification`), where it came in (`cli`,
+    /// `api`, `demo`) and the kind of agent that implements it (`builtin`, …).
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub classes: BTreeSet<String>,
 }
 
 /// What is to be said of the packages that a command installs by name. Empty when it installs none,

@@ -179,17 +179,23 @@ impl<'a> Replayer<'a> {
             &recorded.context,
         );
         let Ok(bytes) = serde_json::to_vec(&asked) else {
-            return self.candidate.decide(&recorded.subject, &recorded.action, &recorded.context);
+            return self.now(recorded);
         };
         let key = Digest::of(&bytes);
         if let Some(verdict) = self.known.get(&key) {
             return verdict.clone();
         }
-        let verdict = self.candidate.decide(&recorded.subject, &recorded.action, &recorded.context);
+        let verdict = self.now(recorded);
         if self.known.len() < REMEMBERED {
             self.known.insert(key, verdict.clone());
         }
         verdict
+    }
+
+    /// In the tier that the candidate asks for.
+    fn now(&self, recorded: &Recorded) -> Verdict {
+        let Recorded { subject, action, context, .. } = recorded;
+        self.candidate.decide_in_tier(subject, action, context).0
     }
 
     /// What it came to.

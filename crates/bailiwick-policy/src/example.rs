@@ -11,6 +11,7 @@
 
 use bailiwick_model::action::Action;
 use bailiwick_model::subject::{Context, Subject};
+use bailiwick_model::tier::Tier;
 use bailiwick_model::verdict::Verdict;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -72,6 +73,8 @@ pub struct Example {
     pub context: Context,
     /// What should come of it.
     pub expected: Expected,
+    /// The sandbox tier that the rules should ask for.
+    pub tier: Option<Tier>,
 }
 
 /// An example that is not decided as written.
@@ -94,12 +97,28 @@ pub struct Missed {
 impl Example {
     /// Decides it.
     pub fn judge(&self, set: &PolicySet) -> Verdict {
-        set.decide(&self.subject, &self.action, &self.context)
+        set.decide_in_tier(&self.subject, &self.action, &self.context).0
     }
 
     /// What is wrong with the decision, if it is not the one that is written.
     pub fn check(&self, set: &PolicySet) -> Option<Missed> {
-        let verdict = self.judge(set);
+        let (verdict, choice) = set.decide_in_tier(&self.subject, &self.action, &self.context);
+        if let Some(tier) = self.tier
+            && choice.as_ref().map(|choice| choice.tier) != Some(tier)
+        {
+            let found = choice.map_or_else(
+                || "no tier is asked for".to_owned(),
+                |choice| format!("tier {choice}"),
+            );
+            return Some(Missed {
+                name: self.name.clone(),
+                file: self.file.clone(),
+                line: self.line,
+                expected: format!("tier {tier}"),
+                found,
+                reason: String::new(),
+            });
+        }
         let found = Expected::of(&verdict);
         let reason = match verdict {
             Verdict::Deny(denial) => denial.reason,
@@ -138,6 +157,7 @@ struct Case {
     ask: Option<Vec<String>>,
     #[serde(default)]
     rules: Vec<String>,
+    tier: Option<Tier>,
 }
 
 /// Reads the examples of a file.
@@ -151,7 +171,7 @@ pub fn examples(source: &PolicySource) -> Result<Vec<Example>, PolicyErrors> {
             policy: None,
             what,
             why: "an example that is not understood tests nothing",
-            fix: "a case has `name`, `role`, `action`, one of `permit`, `deny` and `ask`, and may have `rules` and `context`".to_owned(),
+            fix: "a case has `name`, `role`, `action`, one of `permit`, `deny` and `ask`, and may have `rules`, `tier` and `context`".to_owned(),
         }
     };
     let file: File = toml::from_str(&source.text).map_err(|error| {
@@ -216,5 +236,6 @@ fn example(source: &PolicySource, case: &Case) -> Result<Example, String> {
         action,
         context,
         expected,
+        tier: case.tier,
     })
 }

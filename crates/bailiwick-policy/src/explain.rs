@@ -64,6 +64,20 @@ pub(crate) fn no_rule_permits(subject: &Subject, action: &Action, question: &Que
     )
 }
 
+pub(crate) fn no_isolation(action: &Action) -> Verdict {
+    deny(
+        FORBIDDEN,
+        vec![],
+        format!(
+            "{} is not allowed: no rule names the sandbox tier `worktree`, which has no isolation, for it",
+            what(action)
+        ),
+        format!(
+            "Use the tier `process`.{FOR_PEOPLE}the organisation can name it for trusted work that mostly reads: `[[sandbox]]` with `tier = \"worktree\"`"
+        ),
+    )
+}
+
 pub(crate) fn evaluation_error(action: &Action, failed: &[(String, String)]) -> Denial {
     let rules: Vec<String> = failed.iter().map(|(id, _)| id.clone()).collect();
     let first = failed.first().map_or("", |(_, error)| error.as_str());

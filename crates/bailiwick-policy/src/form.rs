@@ -6,6 +6,7 @@
 mod compile;
 mod hosts;
 mod pattern;
+mod tiers;
 
 use std::ops::Range;
 
@@ -48,6 +49,7 @@ struct Form {
     budgets: Option<Spanned<Budgets>>,
     agents: Option<Spanned<Agents>>,
     pull_requests: Option<Spanned<PullRequests>>,
+    sandbox: Vec<Spanned<SandboxTier>>,
     permit: Vec<Spanned<Permit>>,
 }
 
@@ -139,6 +141,27 @@ struct PullRequests {
     reviewers: List,
     /// Groups that all have to approve.
     groups: List,
+    reason: Option<String>,
+    hint: Option<String>,
+}
+
+/// The weakest sandbox tier for what matches all that is said; without any condition, for all.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SandboxTier {
+    id: Option<String>,
+    /// At least this one.
+    tier: Spanned<String>,
+    /// In one of these repositories.
+    repositories: List,
+    /// For a task of one of these classes.
+    classes: List,
+    /// Done by one of these roles.
+    roles: List,
+    /// A command that runs one of these: a program, or a program with its sub-command.
+    commands: List,
+    /// In a session that has read something with one of these labels.
+    taint: List,
     reason: Option<String>,
     hint: Option<String>,
 }

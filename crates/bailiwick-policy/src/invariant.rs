@@ -192,6 +192,8 @@ pub fn prove(set: &PolicySet, never: &str) -> Result<Proof, String> {
             let json = policy.to_json().map_err(|error| error.to_string())?;
             let formula = atoms.policy(&json, case);
             match rule.effect {
+                // names a tier, and gives no right
+                RuleEffect::Permit if rule.names_worktree() => {}
                 RuleEffect::Permit => rights.push(formula),
                 RuleEffect::Forbid | RuleEffect::Gate { .. } => parts.push(formula.not()),
             }

@@ -30,6 +30,7 @@ mod request;
 mod schema;
 mod set;
 mod shorthand;
+mod tier;
 
 pub mod command;
 

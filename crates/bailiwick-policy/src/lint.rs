@@ -71,6 +71,8 @@ pub fn lint_set(set: &PolicySet) -> Vec<Lint> {
     let mut found = may_fail(set);
     let policies: Vec<(&Rule, &Policy, Value)> = set
         .policies()
+        // One that names a tier gives no right: it neither covers another nor gives too much.
+        .filter(|(rule, _)| !rule.names_worktree())
         .filter_map(|(rule, policy)| Some((rule, policy, policy.to_json().ok()?)))
         .collect();
     for (at, (rule, policy, _)) in policies.iter().enumerate() {

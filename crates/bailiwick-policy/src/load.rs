@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use bailiwick_model::tier::Tier;
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet as CedarSet, ValidationMode, Validator};
 use miette::Diagnostic;
 
@@ -24,7 +25,7 @@ pub const MAX_POLICIES: usize = 20_000;
 pub const MAX_NODES: usize = 5_000;
 /// How deep the parts of a policy may be nested.
 pub const MAX_DEPTH: usize = 64;
-const ANNOTATIONS: [&str; 5] = ["id", "reason", "hint", "gate", "quorum"];
+const ANNOTATIONS: [&str; 6] = ["id", "reason", "hint", "gate", "quorum", "tier"];
 
 /// The most people that a gate may ask for.
 const MAX_QUORUM: u32 = 20;
@@ -83,12 +84,22 @@ pub struct Rule {
     pub hint: Option<String>,
     /// Its `@quorum`: how many people of a gate's group have to agree; 1 where it is not said.
     pub quorum: u32,
+    /// Its `@tier`: the weakest sandbox tier in which it no longer forbids. On a `permit`, which
+    /// then gives no right of its own, the tier `worktree` for what it names.
+    pub tier: Option<Tier>,
     /// The source it stands in.
     pub source: String,
     /// The line where it begins, counted from 1.
     pub line: u32,
     /// The column where it begins, counted from 1.
     pub column: u32,
+}
+
+impl Rule {
+    /// Whether it names the tier without isolation, and so gives no right to do anything.
+    pub fn names_worktree(&self) -> bool {
+        self.effect == RuleEffect::Permit && self.tier.is_some()
+    }
 }
 
 /// A policy with its listing entry.
@@ -384,6 +395,23 @@ fn describe(
             number.unwrap_or(MAX_QUORUM)
         }
     };
+    let tier = policy.annotation("tier").and_then(|name| {
+        let tier = name.parse::<Tier>().ok();
+        let means = match (tier, &effect) {
+            (Some(Tier::Worktree), RuleEffect::Permit) => *layer == Layer::Organisation,
+            (Some(tier), RuleEffect::Forbid) => tier > Tier::Worktree,
+            (Some(_) | None, _) => false,
+        };
+        if !means {
+            fault(
+                format!("`@tier(\"{name}\")` says nothing here"),
+                "it is the weakest sandbox tier in which a `forbid` no longer forbids; or, on a `permit` of the organisation, the one tier without isolation, for what it names",
+                "write `process`, `container`, `gvisor` or `microvm` on a `forbid` without `@gate`, or `worktree` on a `permit`"
+                    .to_owned(),
+            );
+        }
+        tier
+    });
     if effect != RuleEffect::Permit && policy.annotation("hint").is_none() {
         fault(
             "the `forbid` has no `@hint`".to_owned(),
@@ -407,6 +435,7 @@ fn describe(
         reason: policy.annotation("reason").unwrap_or_default().to_owned(),
         hint: policy.annotation("hint").map(str::to_owned),
         quorum,
+        tier,
         source: source.name.clone(),
         line,
         column,

@@ -21,6 +21,7 @@ use crate::form;
 use crate::host;
 use crate::path::Scopes;
 use crate::schema::{principal_type, schema};
+use crate::tier;
 
 /// What Cedar is asked, with what explanations need.
 #[derive(Debug)]
@@ -184,6 +185,7 @@ fn facts(context: &Context) -> Result<RestrictedExpression, String> {
         pair("closed", strings(closed.map(|(rule, _)| rule))),
         pair("approvals_before", long(u64::from(facts.approvals_before))),
         pair("hour", RestrictedExpression::new_long(i64::from(at.hour()))),
+        pair("classes", strings(&facts.classes)),
         pair("weekday", {
             let day = at.weekday().to_monday_one_offset();
             RestrictedExpression::new_long(i64::from(day))
@@ -208,6 +210,7 @@ fn command_facts(
     Ok(vec![
         pair("purpose", reference(uid("Purpose", purpose)?)),
         pair("network", flag(command.network)),
+        pair("tier", string(tier::of_command(context).name())),
         pair("text", string(&command.display())),
         pair("undecidable", flag(!effects.undecidable.is_empty())),
         pair("programs", strings(&effects.programs)),

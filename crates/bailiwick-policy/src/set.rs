@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bailiwick_model::action::Action;
 use bailiwick_model::payload::Digest;
 use bailiwick_model::subject::{Context, Subject};
+use bailiwick_model::tier::Tier;
 use bailiwick_model::verdict::Verdict;
 use cedar_policy::{Authorizer, Effect};
 
@@ -20,6 +21,7 @@ use crate::narrow;
 use crate::path::Scopes;
 use crate::request;
 use crate::schema::{ACTION_KINDS, ROLES, SCHEMA_TEXT};
+use crate::tier;
 
 /// The organisation layer that is used when nothing else is configured.
 pub const STANDARD_TEXT: &str = include_str!("../policies/standard.cedar");
@@ -169,6 +171,29 @@ impl PolicySet {
         self.layers.iter().flat_map(|layer| &layer.loaded).map(|one| (&one.rule, &one.policy))
     }
 
+    /// The rules about tiers that apply: those that forbid an action in a weaker one, and those of
+    /// the organisation that name the one without isolation.
+    pub(crate) fn about_tiers(
+        &self,
+        subject: &Subject,
+        action: &Action,
+        context: &Context,
+    ) -> Vec<&Rule> {
+        let Ok(question) = request::build(&self.scopes, subject, action, context) else {
+            return Vec::new();
+        };
+        self.layers
+            .iter()
+            .filter(|one| one.layer.applies(subject, context))
+            .flat_map(|layer| {
+                let said = layer.index.ask(&self.authorizer, &question);
+                said.forbids.into_iter().chain(said.permits)
+            })
+            .filter_map(|id| self.rules.get(&id))
+            .filter(|rule| rule.tier.is_some())
+            .collect()
+    }
+
     /// Decides. Whatever cannot be decided is denied, with a code of its own.
     pub fn decide(&self, subject: &Subject, action: &Action, context: &Context) -> Verdict {
         let question = match request::build(&self.scopes, subject, action, context) {
@@ -178,8 +203,14 @@ impl PolicySet {
         let mut found = Found::default();
         // Whether each layer that has a say allows it, gates aside.
         let mut backed = !self.layers.is_empty();
+        // Whether the tier without isolation is named.
+        let mut worktree = false;
         for layer in self.layers.iter().filter(|one| one.layer.applies(subject, context)) {
-            let said = layer.index.ask(&self.authorizer, &question);
+            let mut said = layer.index.ask(&self.authorizer, &question);
+            // Who may work without isolation may not do more for it.
+            let names = |id: &String| self.rules.get(id).is_some_and(Rule::names_worktree);
+            worktree |= said.permits.iter().any(names);
+            said.permits.retain(|id| !names(id));
             let lists = layer.layer == Layer::Organisation || layer.lists.contains(question.kind);
             backed &= !lists || !said.permits.is_empty();
             found.permits.extend(said.permits);
@@ -201,6 +232,12 @@ impl PolicySet {
             .collect();
         if !hard.is_empty() {
             return explain::forbidden(action, &question, &hard);
+        }
+        if matches!(action, Action::Command(_))
+            && tier::of_command(context) == Tier::Worktree
+            && !worktree
+        {
+            return explain::no_isolation(action);
         }
         if !backed {
             return explain::no_rule_permits(subject, action, &question);
@@ -235,8 +272,10 @@ impl LayerSet {
                 fix: "give it an `@id` of its own".to_owned(),
             })
         })?;
-        let permits: Vec<&Loaded> =
-            loaded.iter().filter(|one| one.policy.effect() == Effect::Permit).collect();
+        let permits: Vec<&Loaded> = loaded
+            .iter()
+            .filter(|one| one.policy.effect() == Effect::Permit && !one.rule.names_worktree())
+            .collect();
         let lists = ACTION_KINDS
             .into_iter()
             .filter(|kind| {

@@ -27,7 +27,7 @@ use crate::lease::Lease;
 use crate::outcome::{CommandOutcome, ReadOutcome, WriteOutcome};
 use crate::probe::{Probe, good};
 use crate::process::{CageConfig, Errand, ProcessSandbox, ProcessTier};
-use crate::tier::{Sandbox, Tier, TierDriver};
+use crate::tier::{Sandbox, Tier, TierDriver, strong_enough};
 
 /// Which OCI runtime makes the containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -241,6 +241,7 @@ impl Sandbox for ContainerSandbox {
     }
 
     async fn run(&self, permit: Permit<Command>) -> Result<CommandOutcome, SandboxError> {
+        strong_enough(self.tier(), &permit)?;
         let errand = self.files.errand(permit.action())?;
         self.engine.run(self.files.config(), errand).await
     }

@@ -44,6 +44,26 @@ pub enum SandboxError {
         /// Which.
         tier: Tier,
     },
+    /// The decision asks for a stronger tier than this sandbox is. Nothing was run.
+    #[error(
+        "this has to run in the sandbox tier `{asked}` or a stronger one, and this sandbox is of the tier `{tier}`"
+    )]
+    TierTooWeak {
+        /// What it is.
+        tier: Tier,
+        /// What was asked for.
+        asked: Tier,
+    },
+    /// The tier that the decision asks for is not to be had. Nothing was run.
+    #[error(transparent)]
+    Missing(TierMissing),
+    /// The workspace could not be opened in the tier that the decision asks for. Nothing was run.
+    #[error("the workspace cannot be opened in the sandbox tier that is asked for")]
+    Open {
+        /// The cause.
+        #[source]
+        source: SetupError,
+    },
     /// The action says nothing of a program: the built-in loop runs outside the cage.
     #[error("there is no agent's program to start")]
     NoProgram,
@@ -105,6 +125,9 @@ impl EffectError for SandboxError {
             },
             Self::FileEnded { .. } => "sandbox.limit",
             Self::Runtime { .. } => "sandbox.runtime",
+            Self::TierTooWeak { .. } => "sandbox.tier_too_weak",
+            Self::Missing(_) => "sandbox.tier_missing",
+            Self::Open { source } => source.code(),
             Self::NoDoor { .. } => "sandbox.no_door",
             Self::NoProgram => "sandbox.no_program",
             Self::NoContent => "sandbox.no_content",
@@ -147,7 +170,21 @@ impl EffectError for SandboxError {
                 "run `bailiwick doctor` to see what this machine lacks for the tier"
             }
             Self::NetworkNotAllowed => "fetch dependencies in the set-up phase",
-            Self::NoDoor { .. } => "set `sandbox.tier` to `process`, or use the built-in agent",
+            Self::TierTooWeak { asked, .. } => {
+                return Some(format!(
+                    "use the tier {asked}, or change the rules that ask for it: `bailiwick policy explain`"
+                ));
+            }
+            Self::Missing(missing) => {
+                return Some(format!(
+                    "{}; or change the rules that ask for the tier: `bailiwick policy explain`",
+                    missing.how_to_get
+                ));
+            }
+            Self::Open { source } => return Some(source.hint()),
+            Self::NoDoor { .. } => {
+                "use the built-in agent where the rules or `sandbox.tier` ask for this tier; an agent's own program runs in `process` only"
+            }
             Self::NoContent | Self::NoProgram => return None,
             Self::Launch { .. }
             | Self::Launcher { .. }
@@ -171,6 +208,9 @@ impl EffectError for SandboxError {
             | Self::File(_)
             | Self::NoContent
             | Self::NoDoor { .. }
+            | Self::TierTooWeak { .. }
+            | Self::Missing(_)
+            | Self::Open { .. }
             | Self::NoProgram
             | Self::NetworkNotAllowed
             | Self::Launch { .. } => false,

@@ -23,10 +23,12 @@ mod outcome;
 mod probe;
 mod process;
 mod protected;
+mod rising;
 mod tier;
 mod tiers;
 pub mod toolchains;
 mod workspace;
+mod worktree;
 
 pub use bailiwick_guest::{Access, Captured, FileError, Limits, Mount, WORKSPACE};
 pub use container::{ContainerTier, Runtime};
@@ -42,3 +44,4 @@ pub use process::{
 pub use tier::{Sandbox, Tier, TierDriver, UnknownTier};
 pub use tiers::{TierReport, Tiers};
 pub use toolchains::Toolchains;
+pub use worktree::WorktreeTier;

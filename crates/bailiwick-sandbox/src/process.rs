@@ -25,7 +25,7 @@ use crate::lease::{self, Lease, Orphans};
 use crate::outcome::{CommandOutcome, ReadOutcome, WriteOutcome};
 use crate::probe::Probe;
 use crate::protected;
-use crate::tier::{Sandbox, Tier, TierDriver};
+use crate::tier::{Sandbox, Tier, TierDriver, strong_enough};
 use crate::toolchains::{self, Toolchains};
 use crate::workspace::hand_over;
 
@@ -421,6 +421,7 @@ impl Sandbox for ProcessSandbox {
     }
 
     async fn run(&self, permit: Permit<Command>) -> Result<CommandOutcome, SandboxError> {
+        strong_enough(Tier::Process, &permit)?;
         let errand = self.errand(permit.action())?;
         let fixed = self.shared.protected.clone();
         let cage = Cage { fixed, ..self.shared.cage(errand.network, errand.limits) };
@@ -435,6 +436,7 @@ impl Sandbox for ProcessSandbox {
         permit: Permit<AgentStart>,
         door: Door<'_>,
     ) -> Result<CommandOutcome, SandboxError> {
+        strong_enough(Tier::Process, &permit)?;
         let start = permit.action();
         let program = start.program.as_ref().ok_or(SandboxError::NoProgram)?;
         let shared = &self.shared;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bailiwick_model::action::{AgentStart, Command, FileRead, FileWrite};
+use bailiwick_model::action::{Act, AgentStart, Command, FileRead, FileWrite};
+pub use bailiwick_model::tier::{Tier, UnknownTier};
 use bailiwick_warden::Permit;
 
 use crate::door::Door;
@@ -11,76 +12,6 @@ use crate::error::{SandboxError, SetupError};
 use crate::outcome::{CommandOutcome, ReadOutcome, WriteOutcome};
 use crate::probe::Probe;
 use crate::process::CageConfig;
-
-/// The strength of a sandbox, from the weakest to the strongest. A tier that is missing is an
-/// error, never a weaker one instead.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Tier {
-    /// No isolation: a checkout of its own and nothing more, for trusted work that mostly reads.
-    Worktree,
-    /// Namespaces, Landlock, seccomp and cgroups or rlimits of the kernel it runs on.
-    Process,
-    /// An OCI runtime's container on the kernel it runs on.
-    Container,
-    /// A container whose system calls are answered by gVisor's kernel, not by the host's.
-    Gvisor,
-    /// A virtual machine with a kernel of its own.
-    Microvm,
-}
-
-impl Tier {
-    /// Every tier, the weakest first.
-    pub const ALL: [Self; 5] =
-        [Self::Worktree, Self::Process, Self::Container, Self::Gvisor, Self::Microvm];
-
-    /// The name in policies, records and on screens.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Worktree => "worktree",
-            Self::Process => "process",
-            Self::Container => "container",
-            Self::Gvisor => "gvisor",
-            Self::Microvm => "microvm",
-        }
-    }
-
-    /// What keeps a command in, in a few words.
-    pub fn isolation(self) -> &'static str {
-        match self {
-            Self::Worktree => "no isolation",
-            Self::Process => "namespaces, Landlock and seccomp on the host's kernel",
-            Self::Container => "an OCI container on the host's kernel",
-            Self::Gvisor => "a container on gVisor's user-space kernel",
-            Self::Microvm => "a virtual machine with its own kernel",
-        }
-    }
-}
-
-impl std::fmt::Display for Tier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A name that is no tier's.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no tier `{name}`; there are: {}", Tier::ALL.map(Tier::name).join(", "))]
-pub struct UnknownTier {
-    /// The name.
-    pub name: String,
-}
-
-impl std::str::FromStr for Tier {
-    type Err = UnknownTier;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|tier| tier.name() == name);
-        found.ok_or_else(|| UnknownTier { name: name.to_owned() })
-    }
-}
 
 /// A tier on this machine: can be looked at, and opens workspaces.
 #[async_trait]
@@ -137,4 +68,12 @@ pub trait Sandbox: std::fmt::Debug + Send + Sync {
 
     /// Writes a file, whole or not at all.
     async fn write(&self, permit: Permit<FileWrite>) -> Result<WriteOutcome, SandboxError>;
+}
+
+/// Refuses what was decided to need a stronger tier than `tier`.
+pub(crate) fn strong_enough<A: Act>(tier: Tier, permit: &Permit<A>) -> Result<(), SandboxError> {
+    match permit.tier() {
+        Some(asked) if asked > tier => Err(SandboxError::TierTooWeak { tier, asked }),
+        _ => Ok(()),
+    }
 }

@@ -7,6 +7,7 @@ use crate::error::{SetupError, TierMissing};
 use crate::probe::Probe;
 use crate::process::{CageConfig, ProcessTier};
 use crate::tier::{Sandbox, Tier, TierDriver};
+use crate::worktree::WorktreeTier;
 
 /// What a tier is worth on this machine.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -31,7 +32,10 @@ impl Tiers {
         let process = Arc::new(process);
         let container = ContainerTier::new(Runtime::Runc, Arc::clone(&process));
         let gvisor = ContainerTier::new(Runtime::Runsc, Arc::clone(&process));
-        Self { drivers: vec![process, Arc::new(container), Arc::new(gvisor)] }
+        let worktree = WorktreeTier::new(Arc::clone(&process));
+        let (worktree, container, gvisor) =
+            (Arc::new(worktree), Arc::new(container), Arc::new(gvisor));
+        Self { drivers: vec![worktree, process, container, gvisor] }
     }
 
     /// A set of one's own making, for tests.

@@ -11,6 +11,7 @@ use bailiwick_model::id::{ActionId, ApprovalId};
 use bailiwick_model::payload::Digest;
 use bailiwick_model::subject::{Context, InstallFacts, Subject};
 use bailiwick_model::task::MicroUsd;
+use bailiwick_model::tier::{Tier, TierChoice};
 use bailiwick_model::verdict::{Denial, Verdict};
 use bailiwick_policy::{PolicySet, RuleEffect};
 use uuid::Uuid;
@@ -26,6 +27,8 @@ pub(crate) struct Decision {
     pub(crate) reservation: Option<Reservation>,
     /// The request that people can answer.
     pub(crate) approval: Option<ApprovalId>,
+    /// The weakest sandbox tier that will do for it.
+    pub(crate) tier: Option<Tier>,
 }
 
 /// A decision in the making.
@@ -122,9 +125,10 @@ impl Warden {
             }
         }
         let (verdict, approval, claimed) = (draft.verdict.clone(), draft.approval, draft.claimed);
+        let tier = draft.context.facts.tier.as_ref().map(|choice| choice.tier);
         let decided_by = policy.map_or_else(|_| self.policy().digest(), |policy| policy.digest());
         match self.journal.append(draft.events(decided_by)).await {
-            Ok(_) => Ok(Decision { verdict, reservation, approval }),
+            Ok(_) => Ok(Decision { verdict, reservation, approval, tier }),
             Err(error) => {
                 if let Some(reservation) = reservation {
                     self.budget.settle(reservation, MicroUsd(0));
@@ -139,6 +143,26 @@ impl Warden {
 }
 
 impl Warden {
+    /// The sandbox tier that an action is to be done in: the one it has, or a stronger one that
+    /// policy asks for. Whoever starts an agent's program asks this first, since its start names
+    /// the tier; a command's tier is found when it is decided.
+    pub fn tier(
+        &self,
+        subject: &Subject,
+        context: &Context,
+        action: &impl Act,
+    ) -> Option<TierChoice> {
+        // What can't be looked at is refused when the action is decided.
+        let policy = self.policy_for(subject).ok()?;
+        let mut context = context.clone();
+        let now = Timestamp::now();
+        context.facts.at = Some(now);
+        if let Some(safeguards) = &self.safeguards {
+            safeguards.facts(subject, &mut context.facts, now).ok()?;
+        }
+        policy.tier(subject, &action.to_action(), &context)
+    }
+
     /// Why the token of an agent's run does not allow the action, if it does not.
     fn beyond_token(&self, draft: &mut Draft<'_>, estimate: MicroUsd) -> Option<Denial> {
         if !needs_token(draft.subject) {
@@ -191,7 +215,8 @@ impl Draft<'_> {
     }
 
     fn by_policy(&mut self, policy: &PolicySet) {
-        self.verdict = policy.decide(self.subject, &self.action, &self.context);
+        let decided = policy.decide_in_tier(self.subject, &self.action, &self.context);
+        (self.verdict, self.context.facts.tier) = decided;
         // A rule can't name the package; who was refused has to know which one.
         let installs = &self.context.facts.installs;
         if let Verdict::Deny(denial) = &mut self.verdict
@@ -245,7 +270,8 @@ impl Draft<'_> {
         if let Some(emergency) = safeguards.emergency(person, &self.context.repo, self.now)? {
             let mut open = self.context.clone();
             open.approvals.extend(groups.iter().cloned());
-            let verdict = policy.decide(self.subject, &self.action, &open);
+            let (verdict, tier) = policy.decide_in_tier(self.subject, &self.action, &open);
+            open.facts.tier = tier;
             if matches!(verdict, Verdict::Permit { .. }) {
                 (self.verdict, self.context) = (verdict, open);
                 self.facts.push(Fact::EmergencyUsed(EmergencyUsed {

@@ -2,6 +2,7 @@
 
 use bailiwick_model::action::Act;
 use bailiwick_model::id::ActionId;
+use bailiwick_model::tier::Tier;
 
 /// The right to do exactly one action, once.
 ///
@@ -19,16 +20,22 @@ use bailiwick_model::id::ActionId;
 pub struct Permit<A: Act> {
     id: ActionId,
     action: A,
+    tier: Option<Tier>,
 }
 
 impl<A: Act> Permit<A> {
-    pub(crate) fn new(id: ActionId, action: A) -> Self {
-        Self { id, action }
+    pub(crate) fn new(id: ActionId, action: A, tier: Option<Tier>) -> Self {
+        Self { id, action, tier }
     }
 
     /// The action's id in the ledger.
     pub fn id(&self) -> ActionId {
         self.id
+    }
+
+    /// The weakest sandbox tier that a command may run in, as it was decided and recorded.
+    pub fn tier(&self) -> Option<Tier> {
+        self.tier
     }
 
     /// The operands: all that the effect may use.

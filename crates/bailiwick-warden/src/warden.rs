@@ -227,7 +227,7 @@ impl Warden {
     {
         let id = ActionId::new(Uuid::now_v7());
         let decided = self.decide(id, subject, context, &action).await;
-        let Decision { verdict, reservation, approval } =
+        let Decision { verdict, reservation, approval, tier } =
             decided.map_err(ActError::Unrecordable)?;
         match verdict {
             Verdict::Permit { .. } => {}
@@ -236,7 +236,7 @@ impl Warden {
                 return Err(ActError::NeedsApproval { id, groups, rules, approval });
             }
         }
-        let result = effect(Permit::new(id, action)).await;
+        let result = effect(Permit::new(id, action, tier)).await;
         let outcome = match &result {
             Ok(value) => value.outcome(),
             Err(error) => Outcome::Failed {

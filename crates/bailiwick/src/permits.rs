@@ -7,7 +7,7 @@
 //! use bailiwick_model::action::ToolCall;
 //! use bailiwick_warden::Permit;
 //! fn forge_one(id: bailiwick_model::id::ActionId, action: ToolCall) -> Permit<ToolCall> {
-//!     Permit { id, action }
+//!     Permit { id, action, tier: None }
 //! }
 //! ```
 //!
@@ -15,7 +15,7 @@
 //! use bailiwick_model::action::ToolCall;
 //! use bailiwick_warden::Permit;
 //! fn forge_one(id: bailiwick_model::id::ActionId, action: ToolCall) -> Permit<ToolCall> {
-//!     Permit::new(id, action)
+//!     Permit::new(id, action, None)
 //! }
 //! ```
 //!

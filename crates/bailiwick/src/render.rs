@@ -107,6 +107,13 @@ pub(crate) fn task(state: &TaskState) -> String {
             safe(&subtask.subtask.title),
             subtask.repairs_total
         ));
+        for (tier, used) in &subtask.tiers {
+            lines.push(format!(
+                "  sandbox tier {tier} ({}): {}",
+                tier.isolation(),
+                safe(&used.describe())
+            ));
+        }
         for report in &subtask.gates {
             lines.push(format!(
                 "  gate {}: {:?}: {}",

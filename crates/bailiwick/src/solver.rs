@@ -240,6 +240,7 @@ impl Prover {
         }
         let top = set.policies().filter(|(rule, _)| {
             rule.layer == Layer::Organisation
+                && !rule.names_worktree()
                 && !(gates == Gates::LeftOut && matches!(rule.effect, RuleEffect::Gate { .. }))
         });
         let top = CedarSet::from_policies(top.map(|(_, policy)| policy.clone())).ok()?;
@@ -317,7 +318,9 @@ fn unwinding<T>(make: impl FnOnce() -> Option<T>) -> Option<T> {
 
 /// The example in words, if Cedar itself decides it the way that breaks the claim.
 fn confirmed(set: &PolicySet, bad: &CedarSet, example: &Env) -> Option<String> {
-    let top = set.policies().filter(|(rule, _)| rule.layer == Layer::Organisation);
+    let top = set
+        .policies()
+        .filter(|(rule, _)| rule.layer == Layer::Organisation && !rule.names_worktree());
     let top = CedarSet::from_policies(top.map(|(_, policy)| policy.clone())).ok()?;
     let authorizer = Authorizer::new();
     let among = authorizer.is_authorized(&example.request, bad, &example.entities);

@@ -24,4 +24,5 @@ mod end_to_end {
     mod running_gates;
     mod serve;
     mod solver;
+    mod tiers;
 }

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Assignment, Program, Report, ReportedStep};
 use crate::ending::stopped;
 use crate::replay::{self, Start, number_after};
-use crate::run::{Deps, Run, RunError, payload, stop_or_fail, told_at_the_start};
+use crate::run::{Deps, Run, RunError, in_tier, payload, stop_or_fail, told_at_the_start};
 use crate::session::Session;
 use crate::telling::up_to;
 
@@ -192,6 +192,7 @@ async fn started(
         program: Some(program.adapter.start(&assignment)),
     };
     let context = Context { taint: start.taint.clone(), denials: 0, ..session.context.clone() };
+    let (context, action) = in_tier(deps, session, context, action);
     let (stop, halt) = (CancellationToken::new(), door.halt());
     let over = CancellationToken::new();
     let perform = async {

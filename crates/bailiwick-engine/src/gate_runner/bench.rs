@@ -56,6 +56,9 @@ impl Engine {
     ) -> Result<Checkout, EngineError> {
         let subject = actor::subject(task, Some(subtask), Role::Gate);
         let context = actor::context(task, Some(subtask));
+        // What agents wrote runs here: what they read counts for how well it is kept in.
+        let mut caged = self.caged_context(task, Some(subtask))?;
+        caged.taint.extend(subtask.sessions.iter().flat_map(|run| run.taint.iter().copied()));
         let spot = Spot {
             task: task.id,
             subtask: Some(subtask.subtask.key.clone()),
@@ -81,7 +84,7 @@ impl Engine {
             let sandbox = Arc::clone(&sandbox);
             async move { sandbox.run(permit).await }
         };
-        let runner = WardenRunner::new(Arc::clone(&self.parts().warden), subject, context, effect);
+        let runner = WardenRunner::new(Arc::clone(&self.parts().warden), subject, caged, effect);
         Ok(Checkout::new(object.clone(), files, Arc::new(watch.over(runner))))
     }
 }

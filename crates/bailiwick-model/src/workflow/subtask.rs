@@ -13,6 +13,7 @@ use crate::payload::Digest;
 use crate::plan::Subtask;
 use crate::subject::Role;
 use crate::task::MicroUsd;
+use crate::tier::{Tier, TierUse};
 use crate::verdict::Verdict;
 
 /// An agent run, as far as the workflow needs to know it.
@@ -144,6 +145,9 @@ pub struct SubtaskState {
     pub sessions: Vec<SessionRef>,
     /// What its runs have cost.
     pub cost: MicroUsd,
+    /// Where its commands and agents' programs ran, and why there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tiers: BTreeMap<Tier, TierUse>,
     /// Files that were written as people approved it, with the SHA-256 of what was written.
     #[serde(default)]
     pub approved_files: BTreeMap<String, Digest>,
@@ -176,6 +180,7 @@ impl SubtaskState {
             question: None,
             sessions: Vec::new(),
             cost: MicroUsd(0),
+            tiers: BTreeMap::new(),
             approved_files: BTreeMap::new(),
             approved_writes: BTreeMap::new(),
             retries: 0,
@@ -309,8 +314,18 @@ impl SubtaskState {
         })
     }
 
-    /// Takes note of a write that people approved.
+    /// Takes note of a write that people approved, and of the tier that something runs in.
     pub(super) fn decided(&mut self, decided: &Decided) {
+        let runs = match &decided.action {
+            Action::Command(_) => true,
+            Action::AgentStart(start) => start.program.is_some(),
+            _ => false,
+        };
+        if let (true, Verdict::Permit { .. }, Some(choice)) =
+            (runs, &decided.decision, &decided.context.facts.tier)
+        {
+            self.tiers.entry(choice.tier).or_default().count(choice);
+        }
         if let (Action::FileWrite(write), Verdict::Permit { .. }) =
             (&decided.action, &decided.decision)
             && !decided.context.approvals.is_empty()

@@ -13,9 +13,9 @@ use crate::schema::{ACTION_KINDS, ROLES, principal_type};
 const MOST_USD: f64 = 1_000_000.0;
 
 pub(super) struct Compiler<'a> {
-    source: &'a PolicySource,
-    prefix: String,
-    rules: Vec<Generated>,
+    pub(super) source: &'a PolicySource,
+    pub(super) prefix: String,
+    pub(super) rules: Vec<Generated>,
     errors: Vec<PolicyError>,
 }
 
@@ -87,13 +87,16 @@ impl<'a> Compiler<'a> {
         if let Some(section) = &form.pull_requests {
             self.pull_requests(section.get_ref());
         }
+        for (at, tier) in form.sandbox.iter().enumerate() {
+            self.tier(at, tier.get_ref());
+        }
         for (at, permit) in form.permit.iter().enumerate() {
             self.permit(at, permit);
         }
         if self.errors.is_empty() { Ok(self.rules) } else { Err(self.errors) }
     }
 
-    fn fault(&mut self, at: usize, what: String, why: &'static str, fix: String) {
+    pub(super) fn fault(&mut self, at: usize, what: String, why: &'static str, fix: String) {
         let (line, column) = place(&self.source.text, at);
         let file = self.source.name.clone();
         self.errors.push(PolicyError { file, line, column, policy: None, what, why, fix });
@@ -139,7 +142,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// The names of a list that says nothing when it is empty.
-    fn some<'l>(&mut self, list: &'l Spanned<Vec<Spanned<String>>>) -> Vec<&'l str> {
+    pub(super) fn some<'l>(&mut self, list: &'l Spanned<Vec<Spanned<String>>>) -> Vec<&'l str> {
         if list.get_ref().is_empty() {
             self.empty(list.span().start);
         }
@@ -720,13 +723,13 @@ fn named(names: &[&str]) -> String {
     one_of("resource.name", names.iter().copied())
 }
 
-fn set(names: &[&str]) -> String {
+pub(super) fn set(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| quote(name)).collect();
     format!("[{}]", quoted.join(", "))
 }
 
 /// A command is one of these: a word is a program, more words are a program and its sub-command.
-fn commands(names: &[&str]) -> String {
+pub(super) fn commands(names: &[&str]) -> String {
     let (operations, programs): (Vec<&str>, Vec<&str>) =
         names.iter().copied().partition(|name| name.contains(' '));
     let mut parts = Vec::new();

@@ -8,10 +8,11 @@ use std::process::Command as HostCommand;
 
 use bailiwick_model::action::Command;
 use bailiwick_model::outcome::{EffectError as _, Ended};
+use bailiwick_model::tier::TierChoice;
 use bailiwick_sandbox::{CageConfig, ProcessTier, Tier, Tiers};
 use serde::Deserialize;
 
-use super::office::{command, perform, place};
+use super::office::{asking, command, perform, perform_with, place, trusting};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +40,9 @@ struct Case {
     dropped: bool,
     #[serde(default)]
     memory_ends: bool,
+    /// It holds without isolation as well.
+    #[serde(default)]
+    unguarded: bool,
     timeout_ms: Option<u64>,
     pids: Option<u64>,
     memory_mib: Option<u64>,
@@ -94,7 +98,8 @@ async fn holds(tier: Tier) {
     let host = Host { outside, listener: TcpListener::bind(("127.0.0.1", 0)).unwrap() };
     std::fs::write(workspace.join("given"), "given\n").unwrap();
     let mut failures = Vec::new();
-    for case in &cases.case {
+    let there = |case: &&Case| tier != Tier::Worktree || case.unguarded;
+    for case in cases.case.iter().filter(there) {
         if let Err(why) = check(&tiers, tier, &host, &workspace, case).await {
             failures.push(format!("{}: {why}", case.name));
         }
@@ -136,7 +141,14 @@ async fn check(
         wanted.argv.clone_from(&case.argv);
     }
     let wanted = Command { timeout_ms: case.timeout_ms.unwrap_or(120_000), ..wanted };
-    let outcome = match (perform(sandbox.as_ref(), wanted).await, &case.code) {
+    let done = match tier {
+        Tier::Worktree => {
+            let named = Some(TierChoice::usual(tier, "a test"));
+            perform_with(&trusting(), named, sandbox.as_ref(), wanted).await
+        }
+        _ => perform(sandbox.as_ref(), wanted).await,
+    };
+    let outcome = match (done, &case.code) {
         (Err(error), Some(code)) if error.code() == *code => return Ok(()),
         (Err(error), _)
             if case.refused_or_ended.is_some()
@@ -214,4 +226,90 @@ async fn the_container_tier_keeps_it() {
 #[tokio::test]
 async fn the_gvisor_tier_keeps_it() {
     holds(Tier::Gvisor).await;
+}
+
+/// What has no isolation is never root's: as root the tier is missing, and the cases are run again
+/// as an ordinary user.
+#[tokio::test]
+async fn the_worktree_tier_keeps_what_it_can() {
+    if !again_as_user("contract::the_worktree_tier_keeps_what_it_can") {
+        holds(Tier::Worktree).await;
+    }
+}
+
+#[tokio::test]
+async fn without_isolation_nothing_runs_that_no_rule_names() {
+    if again_as_user("contract::without_isolation_nothing_runs_that_no_rule_names") {
+        return;
+    }
+    let tiers = Tiers::new(ProcessTier::new().unwrap());
+    if let Err(missing) = tiers.check(Tier::Worktree).await {
+        return skip("a tier that no rule names", Tier::Worktree, &missing.reason);
+    }
+    let (_directory, workspace) = place();
+    let sandbox = tiers.open_rising(Tier::Worktree, CageConfig::new(&workspace)).await.unwrap();
+    let named = |tier| Some(TierChoice::usual(tier, "a test"));
+    let runs_on_the_host = |outcome: &bailiwick_sandbox::CommandOutcome| {
+        outcome.not_applied.iter().any(|line| line.starts_with("isolation: none"))
+    };
+    let run = |warden, tier| {
+        let sandbox = std::sync::Arc::clone(&sandbox);
+        async move { perform_with(&warden, tier, sandbox.as_ref(), command("pwd")).await }
+    };
+    // Configured, and named by no rule: the process tier.
+    let outcome = run(asking("process"), named(Tier::Worktree)).await.unwrap();
+    assert!(!runs_on_the_host(&outcome), "{outcome:?}");
+    assert_eq!(outcome.stdout_text(), "/workspace\n");
+    // No tier is known of: refused.
+    let error = run(trusting(), None).await.unwrap_err();
+    assert_eq!(error.code(), "sandbox.tier_too_weak");
+    // The control: configured and named.
+    let outcome = run(trusting(), named(Tier::Worktree)).await.unwrap();
+    assert!(runs_on_the_host(&outcome), "{outcome:?}");
+    assert_eq!(outcome.stdout_text(), format!("{}\n", workspace.display()));
+    // What must not be written can't be kept so.
+    let mut cage = CageConfig::new(&workspace);
+    cage.access = bailiwick_sandbox::Access::ReadOnly;
+    let error = tiers.open(Tier::Worktree, cage).await.unwrap_err();
+    assert_eq!(error.code(), "sandbox.tier_missing");
+}
+
+/// Runs a test of this file again as somebody who is not root, if somebody is; then it says so.
+fn again_as_user(test: &str) -> bool {
+    use std::os::unix::process::CommandExt as _;
+    /// An id that no distribution gives to anybody.
+    const USER: u32 = 60_123;
+    if !rustix::process::geteuid().is_root() {
+        return false;
+    }
+    let output = HostCommand::new("/proc/self/exe")
+        .args(["--exact", test, "--nocapture"])
+        .env("HOME", "/nonexistent")
+        .env_remove("TMPDIR")
+        .env_remove("BAILIWICK_SKIP_LOG")
+        .current_dir("/")
+        .uid(USER)
+        .gid(USER)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}\n{text}");
+    for line in text.lines().filter(|line| line.starts_with("SKIPPED: ")) {
+        let why = line.rsplit_once(": ").map_or(line, |(_, why)| why);
+        skip("the same as an ordinary user", Tier::Worktree, why);
+    }
+    true
+}
+
+#[tokio::test]
+async fn as_root_there_is_no_tier_without_isolation() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("the refusal to root", Tier::Worktree, "these tests do not run as root");
+    }
+    let tiers = Tiers::new(ProcessTier::new().unwrap());
+    let (_directory, workspace) = place();
+    let opened = tiers.open(Tier::Worktree, CageConfig::new(workspace)).await;
+    assert_eq!(opened.unwrap_err().code(), "sandbox.tier_missing");
+    assert!(tiers.check(Tier::Worktree).await.unwrap_err().reason.contains("runs as root"));
 }

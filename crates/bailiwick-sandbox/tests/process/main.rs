@@ -13,4 +13,6 @@ mod files;
 #[cfg(test)]
 mod office;
 #[cfg(test)]
+mod rising;
+#[cfg(test)]
 mod toolchain;

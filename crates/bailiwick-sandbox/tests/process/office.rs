@@ -14,6 +14,7 @@ use bailiwick_model::path::WorkPath;
 use bailiwick_model::payload::Payload;
 use bailiwick_model::subject::{Context, Role, Subject};
 use bailiwick_model::task::MicroUsd;
+use bailiwick_model::tier::{Tier, TierChoice};
 use bailiwick_policy::{PolicySet, PolicySource};
 use bailiwick_sandbox::{
     CageConfig, CommandOutcome, Door, ProcessSandbox, ProcessTier, ReadOutcome, Sandbox,
@@ -142,6 +143,18 @@ pub(crate) async fn perform(
     unpack(warden().perform(&subject(), &context(), command, |permit| sandbox.run(permit)).await)
 }
 
+/// The same, as a warden of one's own decides it, in a tier that is known.
+pub(crate) async fn perform_with(
+    warden: &Warden,
+    tier: Option<TierChoice>,
+    sandbox: &dyn Sandbox,
+    command: Command,
+) -> Result<CommandOutcome, SandboxError> {
+    let mut context = context();
+    context.facts.tier = tier;
+    unpack(warden.perform(&subject(), &context, command, |permit| sandbox.run(permit)).await)
+}
+
 /// Starts an agent's program in any tier's sandbox.
 pub(crate) async fn start(
     sandbox: &dyn Sandbox,
@@ -164,10 +177,31 @@ fn unpack<T>(result: Result<T, ActError<SandboxError>>) -> Result<T, SandboxErro
 }
 
 fn warden() -> Warden {
+    deciding(Vec::new())
+}
+
+/// A warden whose policy asks for at least this tier for commands that end in `# rises`.
+pub(crate) fn asking(tier: &str) -> Warden {
+    let weaker: Vec<&str> =
+        Tier::ALL.into_iter().map(Tier::name).take_while(|name| *name != tier).collect();
+    let text = format!(
+        "@id(\"rises\") @tier(\"{tier}\") @reason(\"a test\") @hint(\"none\") forbid(principal, action == Action::\"command\", resource) when {{ {weaker:?}.contains(context.tier) && context.text like \"*# rises\" }};"
+    );
+    deciding(vec![PolicySource { name: "rises.cedar".to_owned(), text }])
+}
+
+/// A warden whose policy names the tier without isolation for everything.
+pub(crate) fn trusting() -> Warden {
+    let text = "@id(\"trusts\") @tier(\"worktree\") @reason(\"a test\") permit(principal, action == Action::\"command\", resource) when { context.tier == \"worktree\" };".to_owned();
+    deciding(vec![PolicySource { name: "trusts.cedar".to_owned(), text }])
+}
+
+fn deciding(more: Vec<PolicySource>) -> Warden {
     let text =
         "@id(\"everything\") @reason(\"a test\") permit(principal, action, resource);".to_owned();
-    let policy =
-        PolicySet::load(&[PolicySource { name: "everything.cedar".to_owned(), text }]).unwrap();
+    let mut sources = vec![PolicySource { name: "everything.cedar".to_owned(), text }];
+    sources.extend(more);
+    let policy = PolicySet::load(&sources).unwrap();
     let warden = Warden::new(Arc::new(policy), Arc::new(Memory(Mutex::default())), Arc::new(Free));
     hold(&warden);
     warden

@@ -12,8 +12,9 @@ use bailiwick_model::action::{Command, Purpose};
 use bailiwick_model::outcome::Ended;
 use bailiwick_model::path::WorkPath;
 use bailiwick_model::subject::{Role, Subject};
+use bailiwick_model::tier::TierChoice;
 use bailiwick_sandbox::{
-    Access, CageConfig, CommandOutcome, Limits, SandboxError, SetupError, Tier, Tiers,
+    Access, CageConfig, CommandOutcome, Limits, SandboxError, SetupError, Tiers,
 };
 use bailiwick_warden::ActError;
 use serde_json::json;
@@ -59,7 +60,12 @@ async fn try_command(common: &Common, arguments: SandboxRunArguments) -> Result<
     }
     limit(&arguments, &mut cage.limits);
     let limits = cage.limits.clone();
-    let sandbox = tiers.open(tier, cage).await.map_err(Told::from)?;
+    // Who names a tier gets that one, or is told that policy wants a stronger one.
+    let opened = match arguments.tier {
+        Some(_) => tiers.open(tier, cage).await,
+        None => tiers.open_rising(tier, cage).await,
+    };
+    let sandbox = opened.map_err(Told::from)?;
 
     let screen = NameScreen::new(platform::gate_sources(&config)?.index);
     let warden = trial::warden(crate::policies::check(&config.policy).await?)
@@ -75,12 +81,16 @@ async fn try_command(common: &Common, arguments: SandboxRunArguments) -> Result<
         network: false,
         timeout_ms: limits.wall_clock_ms,
     };
+    let mut context = trial::circumstances()?;
+    context.facts.tier = Some(TierChoice::usual(tier, reason));
+    let choice = warden.tier(&subject, &context, &command);
+    let choice = choice.unwrap_or_else(|| TierChoice::usual(tier, reason));
     let outcome = warden
-        .perform(&subject, &trial::circumstances()?, command, |permit| sandbox.run(permit))
+        .perform(&subject, &context, command, |permit| sandbox.run(permit))
         .await
         .map_err(told)?;
     if common.json {
-        terminal::out_json(&report(tier, reason, &limits, &outcome));
+        terminal::out_json(&report(&choice, &limits, &outcome));
     } else {
         terminal::write_both(&outcome.stdout_bytes(), &outcome.stderr_bytes());
         if let Ended::Limit { limit } = &outcome.ended {
@@ -117,16 +127,12 @@ fn limit(arguments: &SandboxRunArguments, limits: &mut Limits) {
     }
 }
 
-fn report(
-    tier: Tier,
-    reason: &str,
-    limits: &Limits,
-    outcome: &CommandOutcome,
-) -> serde_json::Value {
+fn report(choice: &TierChoice, limits: &Limits, outcome: &CommandOutcome) -> serde_json::Value {
     json!({
-        "tier": tier,
-        "isolation": tier.isolation(),
-        "reason": reason,
+        "tier": choice.tier,
+        "isolation": choice.tier.isolation(),
+        "reason": choice.reason,
+        "rules": choice.rules,
         "ended": outcome.ended,
         "exit_code": exit_code(&outcome.ended),
         "limits": limits,

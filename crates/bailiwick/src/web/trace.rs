@@ -15,6 +15,7 @@ use bailiwick_model::outcome::Outcome;
 use bailiwick_model::payload::Payload;
 use bailiwick_model::subject::Role;
 use bailiwick_model::task::MicroUsd;
+use bailiwick_model::tier::TierChoice;
 use bailiwick_model::verdict::Verdict;
 
 /// One action, with what was decided and what came of it.
@@ -30,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) summary: String,
     /// What was decided.
     pub(crate) verdict: Verdict,
+    /// The sandbox tier that it runs in.
+    pub(crate) tier: Option<TierChoice>,
     /// What came of it.
     pub(crate) outcome: Option<Outcome>,
     /// What the agent was told.
@@ -45,6 +48,7 @@ impl Call {
             kind: decided.action.kind(),
             summary: decided.action.summary(),
             verdict: decided.decision.clone(),
+            tier: decided.context.facts.tier.clone(),
             outcome: None,
             told: None,
             id: decided.id,

@@ -109,13 +109,22 @@ fn call_line(call: &Call) -> Markup {
             span.what { (shown(&call.summary)) }
             span.result {
                 @match &call.verdict {
-                    Verdict::Permit { .. } => { (outcome(call.outcome.as_ref())) }
+                    Verdict::Permit { .. } => {
+                        @if let Some(choice) = &call.tier {
+                            span.tag.quiet title=(choice.to_string()) { (choice.tier) } " "
+                        }
+                        (outcome(call.outcome.as_ref()))
+                    }
                     Verdict::Deny(_) => { span.tag.bad { "refused" } }
                     Verdict::NeedsApproval { .. } => { span.tag.warn { "needs approval" } }
                 }
             }
             @match &call.verdict {
-                Verdict::Permit { .. } => {}
+                Verdict::Permit { .. } => {
+                    @if let Some(choice) = call.tier.as_ref().filter(|choice| !choice.rules.is_empty()) {
+                        div.why.small.quiet { "Sandbox tier " (shown(&choice.to_string())) }
+                    }
+                }
                 Verdict::Deny(denial) => {
                     div.why.small {
                         (shown(&denial.reason)) ". "

@@ -16,6 +16,7 @@ use bailiwick_git::{Git, RepoPath, Workspace};
 use bailiwick_model::action::Command;
 use bailiwick_model::id::{Oid, Person};
 use bailiwick_model::subject::{Context, Role, Subject};
+use bailiwick_model::tier::TierChoice;
 use bailiwick_sandbox::{CageConfig, NetworkRule, Tier, Tiers};
 use bailiwick_warden::Warden;
 use tokio::sync::OnceCell;
@@ -119,14 +120,17 @@ impl CageBench {
         if keeps == Keeps::Reports {
             cage.limits.output_bytes = Keeps::REPORT_BYTES;
         }
-        let opened = behind.tiers.open(self.tier, cage).await;
+        let opened = behind.tiers.open_rising(self.tier, cage).await;
         let sandbox = opened.map_err(|error| of_error(&Told::from(error).into()))?;
         let effect = move |permit| {
             let sandbox = Arc::clone(&sandbox);
             async move { sandbox.run(permit).await }
         };
         let warden = Arc::clone(&behind.warden);
-        Ok(Arc::new(WardenRunner::new(warden, self.subject.clone(), self.context.clone(), effect)))
+        let mut context = self.context.clone();
+        context.facts.tier =
+            Some(TierChoice::usual(self.tier, "`sandbox.tier` of the configuration"));
+        Ok(Arc::new(WardenRunner::new(warden, self.subject.clone(), context, effect)))
     }
 
     fn new_dir(&self, behind: &Behind) -> PathBuf {

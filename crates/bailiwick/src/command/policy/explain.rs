@@ -4,6 +4,7 @@ use anyhow::Result;
 use bailiwick_model::action::Action;
 use bailiwick_model::event::Event;
 use bailiwick_model::subject::{Context, Subject};
+use bailiwick_model::tier::TierChoice;
 use bailiwick_model::verdict::Verdict;
 use bailiwick_policy::command::{Effect, analyse};
 use bailiwick_policy::{PolicySet, advise, parse_action, usual_context};
@@ -31,11 +32,12 @@ pub(super) async fn explain(common: &Common, arguments: ExplainArguments) -> Res
         recorded(common, &arguments.what).await?
     };
     let set = subject(common, arguments.policy.as_deref()).await?;
-    let verdict = set.decide(&question.subject, &question.action, &question.context);
+    let Question { subject: who, action, context, .. } = &question;
+    let (verdict, tier) = set.decide_in_tier(who, action, context);
     if common.json {
-        terminal::out_json(&as_json(&set, &question, &verdict));
+        terminal::out_json(&as_json(&set, &question, &verdict, tier.as_ref()));
     } else {
-        terminal::out(&told(&set, &question, &verdict));
+        terminal::out(&told(&set, &question, &verdict, tier.as_ref()));
     }
     Ok(Done::Yes)
 }
@@ -113,7 +115,12 @@ fn rules_of(verdict: &Verdict) -> &[String] {
     }
 }
 
-fn told(set: &PolicySet, question: &Question, verdict: &Verdict) -> String {
+fn told(
+    set: &PolicySet,
+    question: &Question,
+    verdict: &Verdict,
+    tier: Option<&TierChoice>,
+) -> String {
     let mut text = format!(
         "{} as {} for {} in {}\n  {}\n",
         question.action.kind(),
@@ -143,6 +150,9 @@ fn told(set: &PolicySet, question: &Question, verdict: &Verdict) -> String {
             )),
             None => text.push_str(&format!("  rule `{id}`\n")),
         }
+    }
+    if let Some(choice) = tier {
+        text.push_str(&format!("sandbox tier: {}\n", terminal::safe(&choice.to_string())));
     }
     if let Verdict::Deny(denial) = verdict {
         text.push_str(&format!("hint: {}\n", terminal::safe(&denial.hint)));
@@ -178,7 +188,12 @@ fn words(verdict: &Verdict) -> String {
     }
 }
 
-fn as_json(set: &PolicySet, question: &Question, verdict: &Verdict) -> Value {
+fn as_json(
+    set: &PolicySet,
+    question: &Question,
+    verdict: &Verdict,
+    tier: Option<&TierChoice>,
+) -> Value {
     let rules: Vec<Value> = rules_of(verdict)
         .iter()
         .filter_map(|id| set.rule(id))
@@ -206,6 +221,6 @@ fn as_json(set: &PolicySet, question: &Question, verdict: &Verdict) -> Value {
     json!({
         "subject": question.subject, "action": question.action, "context": question.context,
         "decision": verdict, "policy": set.digest(), "rules": rules, "changes": changes,
-        "recorded": recorded, "effects": effects,
+        "recorded": recorded, "effects": effects, "tier": tier,
     })
 }
