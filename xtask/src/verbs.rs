@@ -52,12 +52,36 @@ pub(crate) fn docs() -> Result<()> {
     )
 }
 
-/// The escape suite alone, with its options (`--tier NAME`, `--only WORD`, `--no-matrix`).
+/// The escape suite alone, on every tier that can be had, with its options (`--tier NAME`,
+/// `--only WORD`, `--no-matrix`).
 pub(crate) fn escape(rest: &[&str]) -> Result<()> {
     let mut arguments =
         vec!["test", "-p", "bailiwick-sandbox", "--test", "escape", "--locked", "--"];
     arguments.extend(rest);
+    if !rest.contains(&"--tier") {
+        runtimes();
+        arguments.extend(["--tier", "all"]);
+    }
     cargo(&arguments, &[])
+}
+
+/// Installs the runtimes of the tiers where that is possible. What then is missing says so itself.
+fn runtimes() {
+    for program in ["runc", "runsc"] {
+        let installed = Command::new(program)
+            .arg("--version")
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if installed {
+            continue;
+        }
+        let arguments = ["install", "--yes", "--no-install-recommends", program];
+        say(&format!("+ apt-get {}", arguments.join(" ")));
+        let status = Command::new("apt-get").args(arguments).status();
+        if !status.is_ok_and(|status| status.success()) {
+            say(&format!("`{program}` could not be installed"));
+        }
+    }
 }
 
 /// Every test, with the same generated cases each time. With `--full` the long campaigns (more crash
@@ -110,24 +134,9 @@ pub(crate) fn screenshots(folder: &str) -> Result<()> {
     )
 }
 
-/// Installs the runtimes of the tiers where that is possible, and runs the contract on each tier.
+/// Runs the contract on each tier, after its runtime was installed where that is possible.
 fn tiers() -> Result<()> {
-    for program in ["runc", "runsc"] {
-        let installed = Command::new(program)
-            .arg("--version")
-            .output()
-            .is_ok_and(|output| output.status.success());
-        if installed {
-            continue;
-        }
-        let arguments = ["install", "--yes", "--no-install-recommends", program];
-        say(&format!("+ apt-get {}", arguments.join(" ")));
-        let status = Command::new("apt-get").args(arguments).status();
-        if !status.is_ok_and(|status| status.success()) {
-            // The contract then says by itself that the tier is skipped.
-            say(&format!("`{program}` could not be installed"));
-        }
-    }
+    runtimes();
     listing_skips(
         &["test", "-p", "bailiwick-sandbox", "--locked", "--test", "process", "contract"],
         &[],

@@ -221,8 +221,7 @@ struct Group(Option<Pid>);
 impl Group {
     fn end(&self) {
         if let Some(group) = self.0 {
-            // It may be gone already.
-            drop(rustix::process::kill_process_group(group, Signal::KILL));
+            let _gone_already = rustix::process::kill_process_group(group, Signal::KILL);
         }
     }
 }

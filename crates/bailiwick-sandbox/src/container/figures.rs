@@ -12,6 +12,8 @@ pub(super) struct Figures {
     pub(super) refused_forks: u64,
     pub(super) cpu_ms: Option<u64>,
     pub(super) peak_memory_bytes: Option<u64>,
+    /// The most processes and threads at one time, with Linux 6.1 or later.
+    pub(super) peak_pids: Option<u64>,
 }
 
 /// The container's own cgroup, below one that is ours.
@@ -95,6 +97,7 @@ impl Figures {
         self.refused_forks = self.refused_forks.max(later.refused_forks);
         self.cpu_ms = self.cpu_ms.max(later.cpu_ms);
         self.peak_memory_bytes = self.peak_memory_bytes.max(later.peak_memory_bytes);
+        self.peak_pids = self.peak_pids.max(later.peak_pids);
     }
 
     fn take(&mut self, flavour: Flavour, controller: Controller, directory: &Path) {
@@ -115,6 +118,7 @@ impl Figures {
             }
             (Controller::Pids, _) => {
                 self.refused_forks = keyed("pids.events", "max ").unwrap_or(0);
+                self.peak_pids = number("pids.peak");
             }
             (Controller::Cpu, Flavour::V1) => {
                 self.cpu_ms = number("cpuacct.usage").map(|ns: u64| ns / 1_000_000);

@@ -260,6 +260,8 @@ impl Engine {
         let figures = course.figures;
         let peak = figures.peak_memory_bytes.unwrap_or(0);
         let full = peak >= errand.limits.memory_bytes / 100 * 95;
+        // Refusals are counted in a cgroup that is gone by then; how many there were is not.
+        let crowded = figures.peak_pids.is_some_and(|pids| pids >= errand.limits.pids);
         let ended = match (course.end, refused) {
             (Some(End::Limit(limit)), _) => Ended::Limit { limit: limit.to_owned() },
             (Some(End::NotStarted(errno)), _) => {
@@ -276,7 +278,7 @@ impl Engine {
                 Ended::Limit { limit: "memory".to_owned() }
             }
             // Its threads are the payload's processes, too: one too many, and it ends as a whole.
-            (None, _) if course.standing.is_some() && figures.refused_forks > 0 => {
+            (None, _) if course.standing.is_some() && (figures.refused_forks > 0 || crowded) => {
                 Ended::Limit { limit: "pids".to_owned() }
             }
             (None, why) => {

@@ -59,6 +59,20 @@ pub(crate) enum Control {
     Host,
 }
 
+/// What a tier answers because of what it is, and no guard of ours could.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nature {
+    /// The last line of its output; any when empty.
+    #[serde(default)]
+    pub(crate) blocked: Texts,
+    /// How the run ends; `exit 0` unless said otherwise.
+    #[serde(default)]
+    pub(crate) ended: Texts,
+    /// Why the attack is stopped all the same.
+    pub(crate) because: String,
+}
+
 /// One attack.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,6 +99,9 @@ pub(crate) struct Case {
     /// The same on other tiers, when it differs.
     #[serde(default)]
     pub(crate) elsewhere: Texts,
+    /// By tier: what it answers instead, and why.
+    #[serde(default)]
+    pub(crate) nature: BTreeMap<String, Nature>,
     /// Its last line when it succeeds.
     #[serde(default)]
     pub(crate) works: Texts,

@@ -6,7 +6,9 @@
 //! must fail again. Then every guard is switched off in turn under every case: some case must turn
 //! red. As root everything is run again as an ordinary user.
 //!
-//! `--tier NAME` runs the cases on another tier; the control runs are those of the process tier.
+//! `--tier NAME` runs the cases on another tier, `--tier all` on every one that this machine has; the
+//! control runs are those of the process tier. Where a tier answers otherwise because of what it
+//! is, its answer stands in the case with the reason (`nature`).
 
 #[cfg(test)]
 mod case;

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bailiwick_guest::Guard;
+use bailiwick_sandbox::{ProcessTier, Tier, Tiers};
 
 use super::case::{Case, Control, Starters, load};
 use super::matrix;
@@ -54,17 +55,38 @@ pub(crate) fn run() -> ExitCode {
         .unwrap();
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/escape");
     let options = Options {
-        tiers: value("--tier").map_or_else(|| vec!["process".to_owned()], |tier| vec![tier]),
+        tiers: match value("--tier").as_deref() {
+            None => vec!["process".to_owned()],
+            Some("all") => every_tier(),
+            Some(tier) => vec![tier.to_owned()],
+        },
         only: value("--only").into_iter().collect(),
         matrix: !words.iter().any(|word| word == "--no-matrix"),
         cases: value("--cases").map_or_else(|| here.join("cases"), PathBuf::from),
         probe: value("--probe").map_or_else(|| built(&here, build.path()), PathBuf::from),
     };
     let mut good = one_starter(&options);
-    if is_root() && !words.iter().any(|word| word == "--root-only") {
+    // The other tiers are root's.
+    let process = options.tiers.iter().any(|tier| tier == "process");
+    if is_root() && process && !words.iter().any(|word| word == "--root-only") {
         good &= as_user(&options, build.path());
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Every tier with isolation that this machine has; the others are said aloud.
+fn every_tier() -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let tiers = Tiers::new(ProcessTier::new().unwrap());
+    let there = |tier: &Tier| match runtime.block_on(tiers.check(*tier)) {
+        Ok(()) => true,
+        Err(missing) => {
+            say(&format!("SKIPPED: the escape suite on tier `{tier}`: {}", missing.reason));
+            false
+        }
+    };
+    let isolating = Tier::ALL.into_iter().filter(|tier| *tier > Tier::Worktree);
+    isolating.filter(there).map(|tier| tier.name().to_owned()).collect()
 }
 
 /// Builds the probe: one file, no dependency, static, so that it runs in any sandbox.
@@ -90,9 +112,7 @@ fn as_user(options: &Options, place: &Path) -> bool {
     std::fs::copy(&options.probe, &probe).unwrap();
     let mut again = Process::new("/proc/self/exe");
     again.arg("--second").arg("--cases").arg(&cases).arg("--probe").arg(&probe).current_dir("/");
-    for tier in &options.tiers {
-        again.args(["--tier", tier]);
-    }
+    again.args(["--tier", "process"]);
     for only in &options.only {
         again.args(["--only", only]);
     }
@@ -145,6 +165,11 @@ fn one_starter(options: &Options) -> bool {
         for (name, reason) in &skips {
             say(&format!("  skipped: {name}: {reason}"));
         }
+        for case in &cases {
+            if let Some(nature) = case.nature.get(tier) {
+                say(&format!("  by its nature: {}: {}", case.name, nature.because));
+            }
+        }
         good &= red == 0;
         if options.matrix && tier == "process" && options.only.is_empty() {
             good &= matrix::print(&world, &cases, &verdicts);
@@ -186,11 +211,16 @@ fn fits(line: &str, expected: &[&str]) -> bool {
 /// What is wrong with how a guarded run went; nothing when it was stopped as it should be.
 pub(crate) fn held(world: &World, case: &Case, tier: &str, played: &Played) -> Option<String> {
     let elsewhere = tier != "process" && !case.elsewhere.all().is_empty();
-    let lines = if elsewhere { case.elsewhere.all() } else { case.blocked.all() };
+    let nature = case.nature.get(tier);
+    let lines = match nature {
+        Some(nature) => nature.blocked.all(),
+        None if elsewhere => case.elsewhere.all(),
+        None => case.blocked.all(),
+    };
     let lines: Vec<String> =
         lines.into_iter().map(|line| world.fill(line, Path::new("{scene}"))).collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    let ended = case.ended.all();
+    let ended = nature.map_or_else(|| case.ended.all(), |nature| nature.ended.all());
     let ended = if ended.is_empty() { vec!["exit 0"] } else { ended };
     let whole = played.all.trim().chars().take(300).collect::<String>();
     if played.trace {
