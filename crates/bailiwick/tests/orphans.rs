@@ -219,7 +219,10 @@ mod orphans {
             eventually("its commands are dead", || sleepers(&word) == 0);
             eventually("its launchers are gone", || ground.traces().processes.is_empty());
             let left = ground.traces();
-            assert_eq!(left.cgroups, BTreeSet::new(), "{tier}");
+            // A container's own cgroup goes with it; the empty one around it, whose counters the
+            // platform reads afterwards, is the next start's to remove.
+            let around = |path: &String| tier != "process" && !path.ends_with("/container");
+            assert!(left.cgroups.iter().all(around), "{tier}: {left:?}");
             assert_eq!(left.mounts, BTreeSet::new(), "{tier}");
             // What only the killed process could have removed is there: the test sees what it looks
             // for.
