@@ -141,7 +141,8 @@ pub(crate) struct Case {
     /// It takes long: it is run under guards that it names only.
     #[serde(default)]
     pub(crate) slow: bool,
-    /// Who wrote it: `outside` is somebody who knew the threat model only.
+    /// Who wrote it: `outside` is somebody who went by the threat model and had not read what builds
+    /// the cage.
     #[serde(default)]
     pub(crate) by: String,
     #[serde(skip)]

@@ -158,7 +158,7 @@ fn one_starter(options: &Options) -> bool {
         }
         let outside = cases.iter().filter(|case| case.by == "outside").count();
         say(&format!(
-            "  {} held for the reason they name, {red} red, {} skipped; {outside} of them written from the threat model alone",
+            "  {} held for the reason they name, {red} red, {} skipped; {outside} of them written from the threat model, without a look at what builds the cage",
             cases.len() - red - skips.len(),
             skips.len()
         ));
