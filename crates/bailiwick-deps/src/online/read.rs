@@ -206,7 +206,9 @@ pub(super) fn go_first(body: &[u8]) -> Result<Option<String>, String> {
                 .strip_prefix('v')
                 .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
             && line.bytes().all(|b| b.is_ascii_alphanumeric() || b".-+_".contains(&b))
-            && !line.contains("..");
+            && !line.contains("..")
+            // what is put behind it begins with a dot
+            && !line.ends_with('.');
         if !is_version {
             return Err("a line of it is no version".to_owned());
         }
