@@ -14,15 +14,17 @@ mod statement;
 pub(crate) use sink::SESSION;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use regex::Regex;
 
+use crate::env::{Env, Map};
 use crate::ir::{Func, FuncId, Unit};
 use crate::pack::{Pack, Table};
 use crate::parse::Unread;
-use crate::value::{Const, Env, FuncRef, Taint, Value};
+use crate::reach::Reach;
+use crate::value::{Const, FuncRef, Taint, Value};
 
 /// Steps that one file may take.
 const MAX_STEPS: usize = 400_000;
@@ -73,16 +75,17 @@ pub(crate) struct Evaluator<'a, 'p> {
     table: &'p Table,
     modules: &'a [Module<'a>],
     text: &'a str,
-    imports: Vec<HashMap<&'a str, &'a str>>,
-    functions: HashMap<(usize, &'a str), Vec<FuncId>>,
-    methods: HashMap<(usize, &'a str, &'a str), Vec<FuncId>>,
-    classes: HashMap<(usize, &'a str), Vec<(&'a str, Value<'a>)>>,
+    reach: Reach,
+    imports: Vec<Map<&'a str, &'a str>>,
+    functions: Map<(usize, &'a str), Vec<FuncId>>,
+    methods: Map<(usize, &'a str, &'a str), Vec<FuncId>>,
+    classes: Map<(usize, &'a str), Vec<(&'a str, Value<'a>)>>,
     globals: Vec<Option<Rc<Env<'a>>>>,
     /// Functions that were defined, with the variables around them.
     entries: Vec<(FuncRef, Rc<Env<'a>>)>,
-    noted: HashSet<(usize, FuncId)>,
+    noted: HashSet<(usize, FuncId), foldhash::fast::RandomState>,
     /// What texts the file has, by the expression that asks for them.
-    required: RefCell<HashMap<usize, bool>>,
+    required: RefCell<Map<usize, bool>>,
     /// Keyed collections that keep what visitors are recognised by, by their paths.
     session_stores: HashSet<Rc<str>>,
     frame: Frame<'a>,
@@ -93,6 +96,8 @@ pub(crate) struct Evaluator<'a, 'p> {
     depth: usize,
     cut: Option<Unread>,
     hits: BTreeMap<(usize, u32), Hit>,
+    /// Room in which texts are put together.
+    text_room: String,
 }
 
 /// Runs the first module.
@@ -100,17 +105,22 @@ pub(crate) fn evaluate<'a>(
     pack: &Pack,
     table: &Table,
     modules: &'a [Module<'a>],
-    text: &'a str,
+    (text, reach): (&'a str, Reach),
 ) -> Outcome {
-    let mut evaluator = Evaluator::new(pack, table, modules, text);
+    let mut evaluator = Evaluator::new(pack, table, modules, (text, reach));
     evaluator.run();
     Outcome { hits: evaluator.hits.into_values().collect(), cut: evaluator.cut }
 }
 
 impl<'a, 'p> Evaluator<'a, 'p> {
-    fn new(pack: &'p Pack, table: &'p Table, modules: &'a [Module<'a>], text: &'a str) -> Self {
-        let mut functions: HashMap<_, Vec<FuncId>> = HashMap::new();
-        let mut methods: HashMap<_, Vec<FuncId>> = HashMap::new();
+    fn new(
+        pack: &'p Pack,
+        table: &'p Table,
+        modules: &'a [Module<'a>],
+        (text, reach): (&'a str, Reach),
+    ) -> Self {
+        let mut functions: Map<_, Vec<FuncId>> = Map::default();
+        let mut methods: Map<_, Vec<FuncId>> = Map::default();
         for (at, module) in modules.iter().enumerate() {
             for (id, func) in module.unit.functions.iter().enumerate() {
                 if func.anonymous {
@@ -127,14 +137,15 @@ impl<'a, 'p> Evaluator<'a, 'p> {
             table,
             modules,
             text,
-            imports: modules.iter().map(|_| HashMap::new()).collect(),
+            reach,
+            imports: modules.iter().map(|_| Map::default()).collect(),
             functions,
             methods,
-            classes: HashMap::new(),
+            classes: Map::default(),
             globals: modules.iter().map(|_| None).collect(),
             entries: Vec::new(),
-            noted: HashSet::new(),
-            required: RefCell::new(HashMap::new()),
+            noted: HashSet::default(),
+            required: RefCell::default(),
             session_stores: HashSet::new(),
             frame: Frame::default(),
             stack: Vec::new(),
@@ -143,6 +154,7 @@ impl<'a, 'p> Evaluator<'a, 'p> {
             depth: 0,
             cut: None,
             hits: BTreeMap::new(),
+            text_room: String::new(),
         }
     }
 
@@ -152,14 +164,21 @@ impl<'a, 'p> Evaluator<'a, 'p> {
         let mut done = 0;
         while let Some((reference, around)) = self.entries.get(done).cloned() {
             done += 1;
-            if reference.unit == 0 {
-                self.enter(reference, Env::within(around));
+            if reference.unit != 0 {
+                continue;
             }
+            if self.reach.is_outermost(reference.func) && !self.reach.runs(reference.func) {
+                // what it would have defined is not run either, whoever calls it
+                let inside = self.reach.inside(reference.func).map(|func| (0, func));
+                self.noted.extend(inside);
+                continue;
+            }
+            self.enter(reference, Env::within(around));
         }
         // definitions in code that is never reached are beginnings as well
         let count = self.modules.first().map_or(0, |module| module.unit.functions.len());
         for func in 0..count {
-            if self.noted.insert((0, func)) {
+            if self.noted.insert((0, func)) && self.reach.runs(func) {
                 self.enter(FuncRef { unit: 0, func }, Env::within(Rc::clone(&globals)));
             }
         }
@@ -306,6 +325,13 @@ impl<'a, 'p> Evaluator<'a, 'p> {
             Some(rest) => format!("{first}.{rest}"),
             None => (*first).to_owned(),
         }
+    }
+
+    /// Parts as one text.
+    fn glued(&mut self, parts: &[&str]) -> Rc<str> {
+        self.text_room.clear();
+        parts.iter().for_each(|part| self.text_room.push_str(part));
+        Rc::from(self.text_room.as_str())
     }
 
     /// Counts a step; `false` if there are none left.

@@ -3,6 +3,8 @@
 //! It keeps what values flow through (names, calls, assignments, branches) and drops the rest.
 //! Texts are slices of the source.
 
+use crate::reach::KnownParts;
+
 /// Number of a function in [`Unit::functions`].
 pub(crate) type FuncId = usize;
 
@@ -13,6 +15,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) functions: Vec<Func<'a>>,
     /// What is imported, as written.
     pub(crate) modules: Vec<String>,
+    /// What its parts hold, for [`crate::reach`].
+    pub(crate) parts: KnownParts,
     /// Why something was left out, if it was.
     pub(crate) cut: Option<&'static str>,
 }
@@ -35,6 +39,8 @@ pub(crate) struct Func<'a> {
     pub(crate) text: &'a str,
     /// Whether it is an anonymous function in an expression.
     pub(crate) anonymous: bool,
+    /// Whether there are imports or classes in it, which other functions see.
+    pub(crate) shares: bool,
 }
 
 /// A decorator, annotation or attribute.

@@ -14,6 +14,7 @@
 //!
 //! [ast-grep]: https://ast-grep.github.io
 
+mod env;
 mod eval;
 mod ir;
 mod language;
@@ -26,6 +27,7 @@ mod parse;
 mod paths;
 mod patterns;
 mod project;
+mod reach;
 mod routes;
 mod rule;
 mod scan;

@@ -25,6 +25,7 @@ pub(crate) fn lower<'a>(root: Node<'_>, text: &'a str, language: Language) -> Un
         unit: Unit::default(),
         depth: 0,
         classes: Vec::new(),
+        shares: false,
     };
     let body = lowering.statements(root);
     lowering.unit.body = body;
@@ -45,6 +46,8 @@ struct Lowering<'a> {
     unit: Unit<'a>,
     depth: usize,
     classes: Vec<Class<'a>>,
+    /// Whether the function that is lowered has an import or a class.
+    shares: bool,
 }
 
 impl<'a> Lowering<'a> {

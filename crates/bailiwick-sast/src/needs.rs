@@ -8,16 +8,15 @@
 //! The only path that is not made of words of the text is the name of a module that is computed.
 //! A file that might do that needs nothing.
 
-use std::collections::HashMap;
-
 use aho_corasick::AhoCorasick;
 use regex::Regex;
 
+use crate::env::Map;
 use crate::language::Language;
 use crate::rule::{CodePattern, Handler, Label, RouteRule, RuleError, Sink, Source, expression};
 
 /// The words of a text that some rule needs, by their numbers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     bits: Vec<u64>,
     /// Whether it has what keeps visitors' data: see [`Way::session`].
@@ -53,13 +52,35 @@ impl Seen {
     }
 }
 
+/// A text that is somewhere in a file.
+#[derive(Debug, Clone)]
+struct Text {
+    exact: Regex,
+    /// The same without the ends of words: looking for those costs ten times as much in a text that
+    /// is not all ASCII.
+    loose: Option<Regex>,
+}
+
+impl Text {
+    fn new(text: &str) -> Result<Self, RuleError> {
+        let loose = text.replace(r"\b", "");
+        let is_escaped = text.contains(r"\\b");
+        let loose = (loose != text && !is_escaped).then(|| expression(&loose)).transpose()?;
+        Ok(Self { exact: expression(text)?, loose })
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        self.loose.as_ref().is_none_or(|loose| loose.is_match(text)) && self.exact.is_match(text)
+    }
+}
+
 /// One way for a rule to hold.
 #[derive(Debug, Clone, Default)]
 struct Way {
     /// All of these words.
     words: Vec<usize>,
     /// All of these expressions, in the judged file itself.
-    requires: Vec<Regex>,
+    requires: Vec<Text>,
     /// A collection that is named for a session, or compared with a cookie.
     session: bool,
     /// A function that answers requests.
@@ -81,10 +102,34 @@ impl Possible {
     }
 }
 
+/// Of some ways the words of each.
+type Words<'n> = Vec<&'n [usize]>;
+
+/// Words of which some have to be in one place.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted<'n> {
+    /// Whether any place will do.
+    pub(crate) everything: bool,
+    plain: Words<'n>,
+    /// Of sinks and of sources.
+    flows: [(Words<'n>, Words<'n>); 2],
+}
+
+impl Wanted<'_> {
+    /// Whether something can be found where this is seen.
+    pub(crate) fn may_be_in(&self, seen: &Seen) -> bool {
+        let any =
+            |ways: &[&[usize]]| ways.iter().any(|words| words.iter().all(|word| seen.has(*word)));
+        self.everything
+            || any(&self.plain)
+            || self.flows.iter().any(|(sinks, sources)| any(sources) && any(sinks))
+    }
+}
+
 /// What the rules of one language need.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
-    words: HashMap<String, usize>,
+    words: Map<String, usize>,
     /// Calls and assignments that are weaknesses by themselves.
     plain: Vec<Way>,
     /// Sinks of flows and sources, by what flows.
@@ -117,12 +162,18 @@ impl Needs {
 
     /// A sink of a rule, of a flow if it has one.
     pub(crate) fn sink(&mut self, flow: Option<Label>, sink: &Sink) -> Result<(), RuleError> {
-        let requires: Vec<Regex> =
-            sink.requires.as_deref().map(expression).transpose()?.into_iter().collect();
+        let requires: Vec<Text> =
+            sink.requires.as_deref().map(Text::new).transpose()?.into_iter().collect();
+        // an argument that is known by its name only has to be named
+        let told = sink.conditions.iter().filter(|condition| !condition.absent);
+        let keywords =
+            told.filter(|told| told.arg.is_none()).filter_map(|told| told.keyword.as_deref());
+        let keywords: Vec<usize> = keywords.flat_map(|keyword| self.words_of(keyword)).collect();
         let mut ways = Vec::new();
         for pattern in sink.calls.iter().chain(&sink.assigns) {
             let session = pattern == crate::eval::SESSION;
-            let words = if session { Vec::new() } else { self.words_of(pattern) };
+            let mut words = if session { Vec::new() } else { self.words_of(pattern) };
+            words.extend(&keywords);
             ways.push(Way { words, requires: requires.clone(), session, handler: false });
         }
         if sink.returned {
@@ -144,8 +195,8 @@ impl Needs {
     }
 
     pub(crate) fn source(&mut self, source: &Source) -> Result<(), RuleError> {
-        let requires: Vec<Regex> =
-            source.requires.as_deref().map(expression).transpose()?.into_iter().collect();
+        let requires: Vec<Text> =
+            source.requires.as_deref().map(Text::new).transpose()?.into_iter().collect();
         let mut ways = Vec::new();
         for path in source.paths.iter().chain(&source.types) {
             ways.push(Way {
@@ -155,7 +206,7 @@ impl Needs {
             });
         }
         for mark in &source.marks {
-            ways.push(Way { requires: vec![unanchored(mark)?], ..Way::default() });
+            ways.push(Way { requires: vec![anywhere(mark)?], ..Way::default() });
         }
         self.flow(source.label).1.extend(ways);
         Ok(())
@@ -166,9 +217,9 @@ impl Needs {
         for call in &handler.calls {
             ways.push(Way { words: self.words_of(call), ..Way::default() });
         }
-        let marks = handler.marks.as_deref().map(unanchored).transpose()?;
-        let bases = handler.bases.as_deref().map(unanchored).transpose()?;
-        let requires: Vec<Regex> = marks.into_iter().chain(bases).collect();
+        let marks = handler.marks.as_deref().map(anywhere).transpose()?;
+        let bases = handler.bases.as_deref().map(anywhere).transpose()?;
+        let requires: Vec<Text> = marks.into_iter().chain(bases).collect();
         if !requires.is_empty() {
             let marked = Way { requires, ..Way::default() };
             self.handlers.push(marked.clone());
@@ -192,7 +243,7 @@ impl Needs {
     }
 
     pub(crate) fn route(&mut self, route: &RouteRule) -> Result<(), RuleError> {
-        let requires = vec![unanchored(&route.handler)?, unanchored(&route.guard)?];
+        let requires = vec![anywhere(&route.handler)?, anywhere(&route.guard)?];
         self.routes.push(Way { requires, ..Way::default() });
         Ok(())
     }
@@ -215,18 +266,44 @@ impl Needs {
         Ok(())
     }
 
+    /// Where nothing was seen yet.
+    pub(crate) fn none(&self) -> Seen {
+        Seen { bits: vec![0; self.words.len().div_ceil(64)], ..Seen::default() }
+    }
+
+    /// Takes down a word if some rule needs it.
+    pub(crate) fn mark(&self, seen: &mut Seen, word: &str) {
+        let first = word.bytes().next().unwrap_or_default();
+        let lengths = self.lengths.get(usize::from(first)).copied().unwrap_or_default();
+        if lengths & 1_u64.checked_shl(length_of(word)).unwrap_or(0) != 0
+            && let Some(number) = self.words.get(word)
+        {
+            seen.add(*number);
+        }
+    }
+
+    /// What has to be seen in one place, where this is seen in all of them together.
+    pub(crate) fn wanted(&self, all: &Seen, text: &str) -> Wanted<'_> {
+        let handled = || self.handlers.iter().any(|way| holds(way, all, text, &|| true));
+        let held = |way: &Way| holds(way, all, text, &handled);
+        let plain = words_where(&self.plain, &held);
+        Wanted {
+            // what is recognised by anything but words can be anywhere
+            everything: all.computes_paths || plain.iter().any(|words| words.is_empty()),
+            plain,
+            flows: self
+                .flows
+                .each_ref()
+                .map(|(sinks, sources)| (words_where(sinks, &held), words_where(sources, &held))),
+        }
+    }
+
     /// Looks for the words of a text.
     pub(crate) fn look(&self, text: &str) -> Seen {
-        let mut seen = Seen { bits: vec![0; self.words.len().div_ceil(64)], ..Seen::default() };
+        let mut seen = self.none();
         let mut modules_named = 0_usize;
         for word in words(text) {
-            let first = word.bytes().next().unwrap_or_default();
-            let lengths = self.lengths.get(usize::from(first)).copied().unwrap_or_default();
-            if lengths & 1_u64.checked_shl(length_of(word)).unwrap_or(0) != 0
-                && let Some(number) = self.words.get(word)
-            {
-                seen.add(*number);
-            }
+            self.mark(&mut seen, word);
             modules_named += usize::from(self.modules_by_call && word == "require");
         }
         seen.session = self.sessions.as_ref().is_none_or(|words| words.is_match(text));
@@ -264,16 +341,20 @@ impl Needs {
     }
 }
 
+fn words_where<'n>(ways: &'n [Way], held: &dyn Fn(&Way) -> bool) -> Words<'n> {
+    ways.iter().filter(|way| held(way)).map(|way| way.words.as_slice()).collect()
+}
+
 fn holds(way: &Way, seen: &Seen, text: &str, handled: &dyn Fn() -> bool) -> bool {
     way.words.iter().all(|word| seen.has(*word))
         && (!way.session || seen.session)
-        && way.requires.iter().all(|expression| expression.is_match(text))
+        && way.requires.iter().all(|required| required.is_in(text))
         && (!way.handler || handled())
 }
 
 /// The words of a text: what names are made of. Letters beyond ASCII part words, so that no name is
 /// missed.
-fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -291,7 +372,11 @@ fn length_of(word: &str) -> u32 {
 }
 
 /// An expression about the beginning of a part, as one about anywhere in the whole.
-fn unanchored(text: &str) -> Result<Regex, RuleError> {
+fn anywhere(text: &str) -> Result<Text, RuleError> {
+    Text::new(&unanchored(text))
+}
+
+fn unanchored(text: &str) -> String {
     let mut anywhere = String::with_capacity(text.len());
     let (mut escaped, mut in_class) = (false, false);
     for c in text.chars() {
@@ -307,7 +392,7 @@ fn unanchored(text: &str) -> Result<Regex, RuleError> {
             _ => {}
         }
     }
-    expression(&anywhere)
+    anywhere
 }
 
 fn metavariable() -> Result<Regex, RuleError> {
@@ -326,7 +411,7 @@ mod tests {
 
     #[test]
     fn an_anchor_goes_and_what_looks_like_one_stays() {
-        let regex = |text| unanchored(text).unwrap().as_str().to_owned();
+        let regex = unanchored;
         assert_eq!(regex(r"^@[\w.]*\.(get|post)"), r"@[\w.]*\.(get|post)");
         assert_eq!(regex(r"^@(Get)\b|^@(GET)\b"), r"@(Get)\b|@(GET)\b");
         assert_eq!(regex(r"route\([^)]*\^[\]^]"), r"route\([^)]*\^[\]^]");

@@ -3,24 +3,38 @@
 //! `os.system` matches every path that ends with these parts; `*.execute` matches a method by its
 //! name, whatever it is called on.
 
-use std::collections::HashMap;
+use crate::env::Map;
 
 /// Patterns with what they stand for, found by their last part.
 #[derive(Debug, Clone)]
 pub(crate) struct PathMap<T> {
-    by_last: HashMap<String, Vec<(String, T)>>,
+    by_last: Map<String, Vec<(Pattern, T)>>,
+}
+
+/// What a path has to be.
+#[derive(Debug, Clone)]
+enum Pattern {
+    /// Any: a method by its name, whatever it is called on.
+    Any,
+    /// One that ends with these parts.
+    Ending(String),
 }
 
 impl<T> Default for PathMap<T> {
     fn default() -> Self {
-        Self { by_last: HashMap::new() }
+        Self { by_last: Map::default() }
     }
 }
 
 impl<T> PathMap<T> {
     pub(crate) fn insert(&mut self, pattern: &str, value: T) {
         let last = last_part(pattern).to_owned();
-        self.by_last.entry(last).or_default().push((pattern.to_owned(), value));
+        let pattern = match pattern.strip_prefix("*.") {
+            Some(rest) if !rest.contains('.') => Pattern::Any,
+            Some(rest) => Pattern::Ending(rest.to_owned()),
+            None => Pattern::Ending(pattern.to_owned()),
+        };
+        self.by_last.entry(last).or_default().push((pattern, value));
     }
 
     /// What the patterns that match stand for. `paths` are what is known of the thing, `last` its
@@ -43,15 +57,11 @@ impl<T> PathMap<T> {
     }
 }
 
-fn matches(pattern: &str, paths: &[Option<&str>]) -> bool {
-    // a method whatever it is called on
-    if let Some(rest) = pattern.strip_prefix("*.")
-        && !rest.contains('.')
-    {
-        return true;
+fn matches(pattern: &Pattern, paths: &[Option<&str>]) -> bool {
+    match pattern {
+        Pattern::Any => true,
+        Pattern::Ending(ending) => paths.iter().flatten().any(|path| ends_with(path, ending)),
     }
-    let pattern = pattern.strip_prefix("*.").unwrap_or(pattern);
-    paths.iter().flatten().any(|path| ends_with(path, pattern))
 }
 
 /// Whether a path ends with the parts of another.

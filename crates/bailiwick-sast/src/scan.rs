@@ -14,6 +14,7 @@ use crate::needs::{Possible, Seen};
 use crate::pack::Pack;
 use crate::parse::{Unread, is_minified, parse_with, text};
 use crate::project::{Project, Texts};
+use crate::reach::reach;
 use crate::rule::{Rule, RuleError, bundled};
 use crate::{patterns, routes};
 
@@ -216,9 +217,12 @@ impl Scanner {
                 let mut modules = vec![Module { name: String::new(), unit: Rc::new(unit) }];
                 let neighbours = neighbours.into_iter();
                 modules.extend(neighbours.map(|(name, unit)| Module { name, unit }));
-                let outcome = evaluate(&self.pack, table, &modules, text);
-                scan.unread = scan.unread.or(outcome.cut);
-                hits.extend(outcome.hits);
+                let reach = reach(&modules, &table.needs, &table.needs.wanted(&all, text));
+                if reach.anything() {
+                    let outcome = evaluate(&self.pack, table, &modules, (text, reach));
+                    scan.unread = scan.unread.or(outcome.cut);
+                    hits.extend(outcome.hits);
+                }
             }
         }
         if possible.patterns {
@@ -280,6 +284,33 @@ mod tests {
         let all = Possible { values: true, patterns: true, routes: true };
         let whole = scanner.scan_possible(&project, (path, text, language), (&seen, all));
         assert_eq!(scanner.scan(path, text.as_bytes()).findings, whole.findings, "{text}");
+    }
+
+    /// Functions that lack the words of what is found in them: those stand elsewhere in the file.
+    #[test]
+    fn a_function_is_run_for_what_it_reaches() {
+        let scanner = Scanner::bundled().unwrap();
+        let harmless = "def area(width):\n    return width * width\n";
+        for text in [
+            // another name for a function, given outside of all functions
+            "import os\nfrom flask import request\nrun = os.system\ndef f():\n    run(request.args['a'])\n",
+            // a name that a third function imports for all
+            "from flask import request\ndef f():\n    o.system(request.args['a'])\ndef g():\n    import os as o\n    f()\ng()\n",
+            // what the called one calls
+            "import os\nfrom flask import request\ndef f():\n    g(request.args['a'])\ndef g(x):\n    h(x)\ndef h(x):\n    os.system(x)\n",
+            // and what its value comes from
+            "import os\nfrom flask import request\ndef f():\n    os.system(g())\ndef g():\n    return request.args['a']\n",
+            // a method, a constructor, a function inside
+            "import os\nfrom flask import request\nclass A:\n    def __init__(self, x):\n        os.system(x)\ndef f():\n    A(request.args['a'])\n",
+            "import os\nfrom flask import request\ndef f():\n    a = request.args['a']\n    def g():\n        os.system(a)\n    return g\n",
+            // a call outside of all functions
+            "import os\nfrom flask import request\ndef main():\n    os.system(request.args['a'])\nif __name__ == '__main__':\n    main()\n",
+        ] {
+            for text in [text.to_owned(), format!("{harmless}{text}{harmless}")] {
+                check(&scanner, "a.py", &text);
+                assert!(!scanner.scan("a.py", text.as_bytes()).findings.is_empty(), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What is known of a value at one point of a program.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::ir::FuncId;
@@ -67,6 +66,49 @@ pub(crate) struct FuncRef {
     pub(crate) func: FuncId,
 }
 
+/// A few names, which copies share.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names<'a>(Option<Rc<[&'a str]>>);
+
+impl<'a> Names<'a> {
+    /// The most that are kept.
+    const MAX: usize = 8;
+
+    pub(crate) fn all(&self) -> &[&'a str] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// Adds those that are not there, as long as there is room.
+    pub(crate) fn add(&mut self, names: &[&'a str]) {
+        let mine = self.all();
+        let is_new = |name: &&'a str| !mine.contains(name);
+        if mine.len() >= Self::MAX || !names.iter().any(is_new) {
+            return;
+        }
+        if mine.is_empty() && names.len() == 1 {
+            self.0 = Some(names.into());
+            return;
+        }
+        let mut all = mine.to_vec();
+        for name in names {
+            if all.len() < Self::MAX && !all.contains(name) {
+                all.push(name);
+            }
+        }
+        self.0 = Some(all.into());
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        if self.all().contains(&name) {
+            self.0 = Some(self.all().iter().copied().filter(|other| *other != name).collect());
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
 /// What is known of a value.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Value<'a> {
@@ -75,7 +117,7 @@ pub(crate) struct Value<'a> {
     pub(crate) from: u32,
     pub(crate) constant: Option<Const>,
     /// The few constants that it may be, when it is not known which.
-    pub(crate) options: Vec<Rc<str>>,
+    pub(crate) options: Option<Rc<[Rc<str>]>>,
     /// Where it came from: `os.path`, `flask.request.args.get()`.
     pub(crate) path: Option<Rc<str>>,
     /// The declared type.
@@ -84,7 +126,7 @@ pub(crate) struct Value<'a> {
     /// What a text begins with, if that is known.
     pub(crate) prefix: Option<Rc<str>>,
     /// The variables that it was made from.
-    pub(crate) made_from: Vec<&'a str>,
+    pub(crate) made_from: Names<'a>,
     pub(crate) func: Option<FuncRef>,
     /// The class that it is (`is_class`) or is an instance of.
     pub(crate) class: Option<(usize, &'a str)>,
@@ -185,15 +227,7 @@ impl<'a> Value<'a> {
             self.from = other.deep_from();
         }
         self.taint |= taint;
-        self.add_origins(&other.made_from);
-    }
-
-    pub(crate) fn add_origins(&mut self, names: &[&'a str]) {
-        for name in names {
-            if self.made_from.len() < 8 && !self.made_from.contains(name) {
-                self.made_from.push(name);
-            }
-        }
+        self.made_from.add(other.made_from.all());
     }
 
     /// What it is when it may be either.
@@ -216,7 +250,7 @@ impl<'a> Value<'a> {
             _ => None,
         };
         let constant = same(&self.constant, &other.constant);
-        let options = if constant.is_some() { Vec::new() } else { join_options(self, other) };
+        let options = if constant.is_some() { None } else { join_options(self, other) };
         let mut joined = Self {
             options,
             taint: self.taint | other.taint,
@@ -231,8 +265,19 @@ impl<'a> Value<'a> {
             class: self.class.or(other.class),
             is_class: self.is_class && other.is_class,
         };
-        joined.add_origins(&other.made_from);
+        joined.made_from.add(other.made_from.all());
         joined
+    }
+
+    /// Whether joined with itself it stays as it is. With one exception every value does: what a
+    /// constant begins with is written down by a join.
+    pub(crate) fn is_settled(&self) -> bool {
+        match (&self.constant, &self.prefix) {
+            (None, _) => true,
+            (Some(Const::Str(text)), Some(prefix)) => Rc::ptr_eq(text, prefix) || text == prefix,
+            (Some(constant), Some(prefix)) => constant.text() == *prefix,
+            (Some(_), None) => false,
+        }
     }
 
     /// What the text begins with.
@@ -328,20 +373,21 @@ impl<'a> Value<'a> {
     }
 }
 
-fn join_options(a: &Value<'_>, b: &Value<'_>) -> Vec<Rc<str>> {
+fn join_options(a: &Value<'_>, b: &Value<'_>) -> Option<Rc<[Rc<str>]>> {
+    let is_open = |value: &Value<'_>| value.constant.is_none() && value.options.is_none();
+    if is_open(a) || is_open(b) {
+        return None;
+    }
     let mut options: Vec<Rc<str>> = Vec::new();
     for value in [a, b] {
-        let known = value.constant.iter().map(Const::text).chain(value.options.iter().cloned());
-        for text in known {
+        let several = value.options.iter().flat_map(|options| options.iter().cloned());
+        for text in value.constant.iter().map(Const::text).chain(several) {
             if !options.contains(&text) {
                 options.push(text);
             }
         }
-        if value.constant.is_none() && value.options.is_empty() {
-            return Vec::new();
-        }
     }
-    if options.len() > 4 { Vec::new() } else { options }
+    (options.len() <= 4).then(|| options.into())
 }
 
 fn add_rest<'a>(rest: &mut Option<Box<Value<'a>>>, value: &Value<'a>) {
@@ -384,66 +430,6 @@ fn join_shapes<'a>(a: &Shape<'a>, b: &Shape<'a>, depth: usize) -> Shape<'a> {
                 parts.into_iter().for_each(|part| add_rest(&mut rest, part));
             }
             Shape::Fields { known: Vec::new(), rest }
-        }
-    }
-}
-
-/// The variables at one point of a program, over those of the code around.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Env<'a> {
-    vars: HashMap<&'a str, Value<'a>>,
-    outer: Option<Rc<Self>>,
-}
-
-impl<'a> Env<'a> {
-    /// No variables of its own, over those of others, which it can't change.
-    pub(crate) fn within(outer: Rc<Self>) -> Self {
-        Self { vars: HashMap::new(), outer: Some(outer) }
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<&Value<'a>> {
-        let mut env = self;
-        loop {
-            if let Some(value) = env.vars.get(name) {
-                return Some(value);
-            }
-            env = env.outer.as_deref()?;
-        }
-    }
-
-    pub(crate) fn insert(&mut self, name: &'a str, value: Value<'a>) {
-        self.vars.insert(name, value);
-    }
-
-    /// A variable to be changed; one of the code around becomes one of its own.
-    pub(crate) fn change(&mut self, name: &'a str) -> Option<&mut Value<'a>> {
-        if !self.vars.contains_key(name) {
-            let value = self.get(name)?.clone();
-            self.vars.insert(name, value);
-        }
-        self.vars.get_mut(name)
-    }
-
-    /// The number of its own variables.
-    pub(crate) fn len(&self) -> usize {
-        self.vars.len()
-    }
-
-    /// What the variables are when either may have come before. Both are over the same others.
-    pub(crate) fn join(&mut self, other: Self) {
-        for (name, value) in &mut self.vars {
-            if !other.vars.contains_key(name)
-                && let Some(outside) = other.outer.as_deref().and_then(|outer| outer.get(name))
-            {
-                *value = value.joined(outside);
-            }
-        }
-        for (name, value) in other.vars {
-            let joined = match self.get(name) {
-                Some(mine) => mine.joined(&value),
-                None => value,
-            };
-            self.vars.insert(name, joined);
         }
     }
 }

@@ -32,13 +32,16 @@ fn a_hundred_thousand_brackets_are_too_deep_and_no_crash() {
 #[test]
 fn nested_calls_and_blocks_are_too_deep_and_say_so() {
     let text = format!(
-        "import os\nx = {}1{}\nos.system(x)  # request\n",
+        "import os\nfrom flask import request\nx = {}1{}\nos.system(request.args[x])\n",
         "f(\n".repeat(5_000),
         ")".repeat(5_000)
     );
     assert_eq!(SCANNER.scan("a.py", text.as_bytes()).unread, Some(Unread::TooDeep));
-    let shallow =
-        format!("import os\nx = {}1{}\nos.system(x)  # request\n", "f(".repeat(50), ")".repeat(50));
+    let shallow = format!(
+        "import os\nfrom flask import request\nx = {}1{}\nos.system(request.args[x])\n",
+        "f(".repeat(50),
+        ")".repeat(50)
+    );
     assert_eq!(SCANNER.scan("a.py", shallow.as_bytes()).unread, None);
 }
 

@@ -1,12 +1,15 @@
 //! Calls: sinks, sources, sanitizers, functions of the program, and all the rest.
 
+use std::rc::Rc;
+
 use super::Evaluator;
 use super::model::{
     collection_method, is_cleaner, is_exit, is_lookup, is_plain_result, text_method,
 };
 use super::sink::Called;
+use crate::env::Env;
 use crate::ir::{Arg, Expr, ExprKind};
-use crate::value::{Const, Env, Shape, Value};
+use crate::value::{Const, Shape, Value};
 
 impl<'a> Evaluator<'a, '_> {
     /// Whether nothing runs after an expression.
@@ -52,31 +55,24 @@ impl<'a> Evaluator<'a, '_> {
             .path
             .as_deref()
             .filter(|_| receiver.is_none())
-            .map_or(name, crate::paths::last_part)
-            .to_owned();
-        let last = if last.is_empty() { name.to_owned() } else { last };
+            .map_or(name, crate::paths::last_part);
+        let last = if last.is_empty() { name } else { last };
         let paths = [target.path.as_deref(), target.ty.as_deref()];
         self.check_call(&Called {
-            name: &last,
+            name: last,
             paths,
             receiver: receiver.as_ref().map(|(_, value)| value),
             args: &values,
             line,
         });
-        let call_path = |path: &Option<std::rc::Rc<str>>| {
-            path.as_ref().map(|path| if new { path.to_string() } else { format!("{path}()") })
-        };
-        let path = call_path(&target.path);
-        let ty = call_path(&target.ty);
-        let mut result = self.outcome(callee, receiver, &last, &target, &values, new, line, env);
-        if result.path.is_none() {
-            result.path = path.map(Into::into);
-        }
-        if result.ty.is_none() {
-            result.ty = ty.map(Into::into);
+        let mut result = self.outcome(callee, receiver, last, &target, &values, new, line, env);
+        for (result, target) in [(&mut result.path, &target.path), (&mut result.ty, &target.ty)] {
+            if let (None, Some(path)) = (&result, target) {
+                *result = Some(if new { Rc::clone(path) } else { self.glued(&[path, "()"]) });
+            }
         }
         if result.class.is_none() && result.func.is_none() {
-            self.taint_call(&mut result, &last, line);
+            self.taint_call(&mut result, last, line);
         }
         result
     }
@@ -342,7 +338,7 @@ impl<'a> Evaluator<'a, '_> {
     ) -> Value<'a> {
         let mut result = Value::default();
         if let Some(receiver) = receiver {
-            result.add_origins(&receiver.made_from);
+            result.made_from.add(receiver.made_from.all());
         }
         if is_plain_result(name) {
             return Value::default();
@@ -377,7 +373,7 @@ impl<'a> Evaluator<'a, '_> {
                 || name == "Stack"
                 || name == "Array";
             let shape = if is_list { Shape::List(Vec::new()) } else { Shape::default() };
-            result.shape = Some(std::rc::Rc::new(shape));
+            result.shape = Some(Rc::new(shape));
         }
         if is_cleaner(name) {
             let html = name.to_ascii_lowercase().contains("html");

@@ -1,9 +1,10 @@
 //! Expressions: what is known of their values.
 
 use super::{Evaluator, known};
+use crate::env::Env;
 use crate::ir::{Expr, ExprKind};
 use crate::parse::Unread;
-use crate::value::{Const, Env, FuncRef, Shape, Value};
+use crate::value::{Const, FuncRef, Shape, Value};
 
 impl<'a> Evaluator<'a, '_> {
     pub(super) fn eval(&mut self, expression: &'a Expr<'a>, env: &mut Env<'a>) -> Value<'a> {
@@ -147,7 +148,7 @@ impl<'a> Evaluator<'a, '_> {
     fn name(&mut self, name: &'a str, line: u32, env: &Env<'a>) -> Value<'a> {
         if let Some(value) = env.get(name) {
             let mut value = value.clone();
-            value.add_origins(&[name]);
+            value.made_from.add(&[name]);
             return value;
         }
         let unit = self.frame.unit;
@@ -171,12 +172,12 @@ impl<'a> Evaluator<'a, '_> {
     pub(super) fn attribute(&mut self, base: &Value<'a>, name: &'a str, line: u32) -> Value<'a> {
         if let Some(part) = base.part(name) {
             let mut part = part;
-            part.add_origins(&base.made_from);
+            part.made_from.add(base.made_from.all());
             return part;
         }
         let mut value = Value {
-            path: base.path.as_ref().map(|path| format!("{path}.{name}").into()),
-            ty: base.ty.as_ref().map(|ty| format!("{ty}.{name}").into()),
+            path: base.path.as_ref().map(|path| self.glued(&[path, ".", name])),
+            ty: base.ty.as_ref().map(|ty| self.glued(&[ty, ".", name])),
             made_from: base.made_from.clone(),
             ..Value::default()
         };
@@ -226,7 +227,7 @@ impl<'a> Evaluator<'a, '_> {
     fn indexed(&mut self, base: &Value<'a>, index: &Value<'a>, line: u32) -> Value<'a> {
         if let Some(key) = index.constant.as_ref().map(Const::text) {
             if let Some(mut part) = base.part(&key) {
-                part.add_origins(&base.made_from);
+                part.made_from.add(base.made_from.all());
                 return part;
             }
             if let (Some(Const::Str(text)), Some(Const::Int(at))) =
@@ -244,8 +245,8 @@ impl<'a> Evaluator<'a, '_> {
         let mut value = Value {
             taint: base.taint,
             from: base.from,
-            path: base.path.as_ref().map(|path| format!("{path}[]").into()),
-            ty: base.ty.as_ref().map(|ty| format!("{ty}[]").into()),
+            path: base.path.as_ref().map(|path| self.glued(&[path, "[]"])),
+            ty: base.ty.as_ref().map(|ty| self.glued(&[ty, "[]"])),
             made_from: base.made_from.clone(),
             ..Value::default()
         };
@@ -411,7 +412,7 @@ impl<'a> Evaluator<'a, '_> {
             }
             None => {
                 let mut element = value.flattened();
-                element.path = value.path.as_ref().map(|path| format!("{path}[]").into());
+                element.path = value.path.as_ref().map(|path| self.glued(&[path, "[]"]));
                 element
             }
         }
@@ -510,7 +511,7 @@ impl<'a> Evaluator<'a, '_> {
         match &target.kind {
             ExprKind::Name(name) => {
                 let mut value = value;
-                value.made_from.retain(|origin| origin != name);
+                value.made_from.remove(name);
                 env.insert(name, value);
             }
             ExprKind::Attr(base, name) => self.store_part(base, Some(name), value, env),

@@ -5,8 +5,9 @@
 //! value was made from: a look at `urlparse(target).netloc` is a look at `target`.
 
 use super::Evaluator;
+use crate::env::Env;
 use crate::ir::{Arg, Expr, ExprKind};
-use crate::value::{Env, Taint};
+use crate::value::Taint;
 
 /// Variables and the taint that is gone.
 pub(super) type Facts<'a> = Vec<(&'a str, Taint)>;
@@ -15,9 +16,7 @@ impl<'a> Evaluator<'a, '_> {
     /// Takes away what a condition has shown to be harmless.
     pub(super) fn apply(&self, facts: &Facts<'a>, env: &mut Env<'a>) {
         for (name, bits) in facts {
-            if let Some(value) = env.change(name) {
-                value.clean(*bits);
-            }
+            env.clean(name, *bits);
         }
     }
 
@@ -201,7 +200,7 @@ impl<'a> Evaluator<'a, '_> {
         for name in names {
             let Some(value) = env.get(name) else { continue };
             facts.push((name, bits));
-            facts.extend(value.made_from.iter().map(|origin| (*origin, bits)));
+            facts.extend(value.made_from.all().iter().map(|origin| (*origin, bits)));
         }
         facts
     }

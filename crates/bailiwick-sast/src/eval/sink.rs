@@ -240,16 +240,18 @@ fn texts(value: &Value<'_>) -> Vec<String> {
     if let Some(constant) = &value.constant {
         return vec![constant.text().to_string()];
     }
-    if !value.options.is_empty() {
-        return value.options.iter().map(ToString::to_string).collect();
+    if let Some(options) = &value.options {
+        return options.iter().map(ToString::to_string).collect();
     }
     if let Some(Shape::List(items)) = value.shape.as_deref() {
         let mut all = vec![String::new()];
         for item in items.iter().take(8) {
             let words = match &item.constant {
                 Some(constant) => vec![constant.text()],
-                None if !item.options.is_empty() => item.options.clone(),
-                None => vec!["?".into()],
+                None => match &item.options {
+                    Some(options) => options.to_vec(),
+                    None => vec!["?".into()],
+                },
             };
             all = all
                 .iter()

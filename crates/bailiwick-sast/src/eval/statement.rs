@@ -1,9 +1,10 @@
 //! Statements: what runs, and what the variables are afterwards.
 
 use super::{Evaluator, Frame};
+use crate::env::Env;
 use crate::ir::{Case, Expr, Stmt, Switch};
 use crate::parse::Unread;
-use crate::value::{Const, Env, FuncRef, Value};
+use crate::value::{Const, FuncRef, Value};
 use std::rc::Rc;
 
 /// Whether what follows a statement is reached.
@@ -418,10 +419,8 @@ impl<'a> Evaluator<'a, '_> {
                 matches!(value.kind, crate::ir::ExprKind::Str(_) | crate::ir::ExprKind::Int(_))
             });
         if literal && let Some(subject) = subject {
-            for name in subject.made_from.clone() {
-                if let Some(value) = env.change(name) {
-                    value.clean(self.pack.all_user);
-                }
+            for name in subject.made_from.all() {
+                env.clean(name, self.pack.all_user);
             }
         }
     }

@@ -47,6 +47,7 @@ impl<'a> Lowering<'a> {
         } else if let Some(list) = child_of_kind(node, "lambda_parameters") {
             params.extend(self.params(list));
         }
+        let shares_outside = std::mem::take(&mut self.shares);
         let body = match node.child_by_field_name("body") {
             Some(body) if is_block(body.kind()) => {
                 if self.language == Language::Rust {
@@ -69,7 +70,9 @@ impl<'a> Lowering<'a> {
             line: line(node),
             text: self.slice(node),
             anonymous,
+            shares: self.shares,
         };
+        self.shares |= shares_outside;
         self.unit.functions.push(func);
         self.unit.functions.len() - 1
     }
@@ -194,6 +197,7 @@ impl<'a> Lowering<'a> {
         self.classes.push(Class { name, marks, bases });
         let body = self.statements(body);
         self.classes.pop();
+        self.shares = true;
         vec![Stmt::Class { name, body }]
     }
 

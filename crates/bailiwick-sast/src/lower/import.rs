@@ -9,6 +9,7 @@ use crate::language::Language;
 
 impl<'a> Lowering<'a> {
     pub(super) fn import(&mut self, node: Node<'_>) -> Vec<Stmt<'a>> {
+        self.shares = true;
         let mut found = Vec::new();
         match self.language {
             Language::Python => self.python_import(node, &mut found),
