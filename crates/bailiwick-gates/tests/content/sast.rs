@@ -206,7 +206,11 @@ fn a_function_of_another_file_that_lets_through_now_is_new_where_it_is_called() 
 
 #[test]
 fn what_can_not_be_judged_is_inconclusive_with_the_reason() {
-    let deep = format!("eval(1)  # request\nx = {}1{}\n", "(\n".repeat(5_000), ")\n".repeat(5_000));
+    let deep = format!(
+        "from flask import request\na = request.args\neval(1)\nx = {}1{}\n",
+        "(\n".repeat(5_000),
+        ")\n".repeat(5_000)
+    );
     for (path, content, word) in [
         ("a.py", deep.into_bytes(), "nested"),
         ("a.py", b"eval(request \xff\xfe)".to_vec(), "UTF-8"),
