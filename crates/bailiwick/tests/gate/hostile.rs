@@ -78,7 +78,11 @@ fn manifest() -> File<'static> {
 #[test]
 fn what_can_not_be_judged_is_inconclusive_with_the_reason() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
-    let nested = format!("eval(request)\nx = {}1{}\n", "(\n".repeat(5_000), ")\n".repeat(5_000));
+    let nested = format!(
+        "from flask import request\na = request.args\neval(1)\nx = {}1{}\n",
+        "(\n".repeat(5_000),
+        ")\n".repeat(5_000)
+    );
     let minified = format!("eval(req.body);{}", "a=1;".repeat(20_000));
     let text = |text: String| text.into_bytes();
     let cases: Vec<(&str, Vec<File<'_>>, File<'_>, &str)> = vec![
