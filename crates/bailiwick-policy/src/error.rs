@@ -66,3 +66,40 @@ pub(crate) fn place(text: &str, offset: usize) -> (u32, u32) {
     let column = before.rsplit('\n').next().map_or(0, |tail| tail.chars().count()) + 1;
     (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
 }
+
+/// The places of a text of which many are asked for.
+pub(crate) struct Places<'a> {
+    text: &'a str,
+    /// Where each line ends.
+    ends: Vec<usize>,
+}
+
+impl<'a> Places<'a> {
+    pub(crate) fn of(text: &'a str) -> Self {
+        Self { text, ends: text.match_indices('\n').map(|(at, _)| at).collect() }
+    }
+
+    /// The same as [`place`].
+    pub(crate) fn at(&self, offset: usize) -> (u32, u32) {
+        let lines = self.ends.partition_point(|end| *end < offset);
+        let start = lines.checked_sub(1).and_then(|at| self.ends.get(at)).map_or(0, |end| end + 1);
+        let tail = self.text.get(start..).unwrap_or_default();
+        let (line, column) = place(tail, offset.saturating_sub(start));
+        (line.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX)), column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_places_are_the_same_as_one() {
+        for text in ["", "\n", "one", "é\nzwei\n\nvier ü", "a\nb\n"] {
+            let places = Places::of(text);
+            for offset in 0..text.len() + 3 {
+                assert_eq!(places.at(offset), place(text, offset), "{text:?} at {offset}");
+            }
+        }
+    }
+}

@@ -21,6 +21,7 @@ mod formula;
 mod host;
 mod index;
 mod invariant;
+mod known;
 mod layer;
 mod lint;
 mod load;

@@ -9,10 +9,11 @@ use bailiwick_model::tier::Tier;
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet as CedarSet, ValidationMode, Validator};
 use miette::Diagnostic;
 
-use crate::error::{PolicyError, PolicyErrors, place};
+use crate::error::{Places, PolicyError, PolicyErrors, place};
 use crate::form;
 use crate::formula::{Atoms, Formula};
 use crate::index::can_apply;
+use crate::known;
 use crate::layer::Layer;
 use crate::schema::schema;
 use crate::set::cases;
@@ -103,32 +104,32 @@ impl Rule {
 }
 
 /// A policy with its listing entry.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Loaded {
     pub(crate) policy: Policy,
     pub(crate) rule: Rule,
     /// Whether it stands in the source as it is, and not compiled from the short form.
-    verbatim: bool,
+    pub(crate) verbatim: bool,
+    /// Whether it was found to be good by itself before.
+    pub(crate) known: bool,
 }
 
 /// Reads and validates every source; all faults that were found, or all policies.
 pub(crate) fn load(layer: &Layer, sources: &[PolicySource]) -> Result<Vec<Loaded>, PolicyErrors> {
     let mut errors = Vec::new();
     let mut loaded: Vec<Loaded> = Vec::new();
+    // Files that were read anew, and where their policies stand.
+    let mut new = Vec::new();
     for source in sources {
-        let found = if form::is_form(&source.name) {
-            generated(layer, source)
-        } else {
-            parse(source).and_then(|policies| {
-                all(policies.into_iter().map(|policy| {
-                    let start = policy.as_ref().loc().map_or(0, |loc| loc.start());
-                    let place = place(&source.text, start);
-                    describe(layer, source, policy, place, true)
-                }))
-            })
-        };
-        match found {
-            Ok(mut found) => loaded.append(&mut found),
+        if let Some(mut found) = known::file(layer, source) {
+            loaded.append(&mut found);
+            continue;
+        }
+        match read(layer, source) {
+            Ok(mut found) => {
+                new.push((source, loaded.len()..loaded.len() + found.len()));
+                loaded.append(&mut found);
+            }
             Err(mut found) => errors.append(&mut found),
         }
     }
@@ -147,7 +148,25 @@ pub(crate) fn load(layer: &Layer, sources: &[PolicySource]) -> Result<Vec<Loaded
     if errors.is_empty() {
         errors = validate(sources, &loaded);
     }
-    if errors.is_empty() { Ok(loaded) } else { Err(PolicyErrors { errors }) }
+    if !errors.is_empty() {
+        return Err(PolicyErrors { errors });
+    }
+    for (source, its) in new {
+        known::remember(layer, source, loaded.get(its).unwrap_or_default());
+    }
+    Ok(loaded)
+}
+
+fn read(layer: &Layer, source: &PolicySource) -> Result<Vec<Loaded>, Vec<PolicyError>> {
+    if form::is_form(&source.name) {
+        return generated(layer, source);
+    }
+    let policies = parse(source)?;
+    let places = Places::of(&source.text);
+    all(policies.into_iter().map(|policy| {
+        let start = policy.as_ref().loc().map_or(0, |loc| loc.start());
+        describe(layer, source, policy, places.at(start), true)
+    }))
 }
 
 fn all(
@@ -304,6 +323,7 @@ fn describe(
     verbatim: bool,
 ) -> Result<Loaded, Vec<PolicyError>> {
     let mut errors = Vec::new();
+    let known = known::is_good(&policy);
     let id = policy.annotation("id").unwrap_or_default().to_owned();
     let mut fault = |what: String, why: &'static str, fix: String| {
         errors.push(PolicyError {
@@ -369,7 +389,7 @@ fn describe(
                     "groups have 1 to 64 lower-case letters, digits, `-`, `_` or `.`",
                     "name an approval group such as `reviewers`".to_owned(),
                 );
-            } else if !lifted_by(&policy, group) {
+            } else if !known && !lifted_by(&policy, group) {
                 fault(
                     format!(
                         "nothing lifts this gate: its conditions do not ask for the approval of `{group}`"
@@ -419,7 +439,10 @@ fn describe(
             "add `@hint(\"what to do instead\")`".to_owned(),
         );
     }
-    let (nodes, depth) = policy.to_json().map_or((usize::MAX, 0), |json| size(&json));
+    let (nodes, depth) = match known {
+        true => (0, 0),
+        false => policy.to_json().map_or((usize::MAX, 0), |json| size(&json)),
+    };
     // an operator is two or three levels of the tree
     if nodes > MAX_NODES || depth > 8 * MAX_DEPTH {
         let name = (!id.is_empty()).then(|| id.clone());
@@ -441,7 +464,7 @@ fn describe(
         column,
         id: layer.qualified(&id),
     };
-    Ok(Loaded { policy: policy.new_id(PolicyId::new(&rule.id)), rule, verbatim })
+    Ok(Loaded { policy: policy.new_id(PolicyId::new(&rule.id)), rule, verbatim, known })
 }
 
 fn duplicates(loaded: &[Loaded]) -> Vec<PolicyError> {
@@ -478,14 +501,18 @@ fn validate(sources: &[PolicySource], loaded: &[Loaded]) -> Vec<PolicyError> {
         }]
     };
     let schema = match schema() {
-        Ok(schema) => schema.clone(),
+        Ok(schema) => schema,
         Err(what) => return internal(what.to_owned()),
     };
-    let set = match CedarSet::from_policies(loaded.iter().map(|one| one.policy.clone())) {
+    let new: Vec<&Policy> = loaded.iter().filter(|one| !one.known).map(|one| &one.policy).collect();
+    if new.is_empty() {
+        return Vec::new();
+    }
+    let set = match CedarSet::from_policies(new.iter().map(|policy| (*policy).clone())) {
         Ok(set) => set,
         Err(error) => return internal(error.to_string()),
     };
-    let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
+    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
     // A name that does not exist makes a policy impossible as well: told is what was mistyped, not
     // what follows from it.
     let follows = |what: &str| what.contains("unable to find an applicable action");

@@ -151,3 +151,63 @@ mod refused {
         }
     }
 }
+
+/// What was read before is not checked again; nothing else may be different for it.
+#[cfg(test)]
+mod again {
+    use bailiwick_policy::{PolicySet, PolicySource, Rule};
+
+    const GOOD: &str = "@id(\"again\")\n@reason(\"r\")\npermit(principal, action == Action::\"file_read\", resource) when { context.scope_ok };\n";
+
+    fn load(files: &[(&str, &str)]) -> Result<Vec<Rule>, Vec<String>> {
+        let sources: Vec<_> =
+            files.iter().map(|(name, text)| PolicySource::new(*name, *text)).collect();
+        PolicySet::load(&sources)
+            .map(|set| set.rules().cloned().collect())
+            .map_err(|errors| errors.errors.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_file_says_the_same_each_time() {
+        let first = load(&[("one.cedar", GOOD)]).unwrap();
+        assert_eq!(load(&[("one.cedar", GOOD)]).unwrap(), first);
+    }
+
+    #[test]
+    fn a_fault_is_refused_each_time() {
+        let fault = GOOD.replace("scope_ok", "scope_okay");
+        let first = load(&[("two.cedar", &fault)]).unwrap_err();
+        assert!(first.iter().any(|error| error.contains("scope_okay")), "{first:?}");
+        assert_eq!(load(&[("two.cedar", &fault)]).unwrap_err(), first);
+        // A good one beside it makes it no better.
+        let both = format!("{}{fault}", GOOD.replace("again", "beside"));
+        load(&[("three.cedar", GOOD)]).unwrap();
+        let found = load(&[("three.cedar", &both)]).unwrap_err();
+        assert!(found.iter().all(|error| error.contains("scope_okay")), "{found:?}");
+    }
+
+    #[test]
+    fn a_gate_that_nothing_lifts_is_refused_beside_one_that_was_read() {
+        let lifted = "@id(\"gate\") @reason(\"r\") @hint(\"h\") @gate(\"reviewers\")\nforbid(principal, action == Action::\"file_write\", resource) unless { context.approvals.contains(\"reviewers\") };\n";
+        load(&[("gate.cedar", lifted)]).unwrap();
+        let shut = lifted.replace("contains(\"reviewers\")", "contains(\"others\")");
+        let found = load(&[("gate.cedar", &shut)]).unwrap_err();
+        assert!(found.iter().any(|error| error.contains("nothing lifts this gate")), "{found:?}");
+    }
+
+    #[test]
+    fn a_policy_is_told_where_it_stands_now() {
+        load(&[("four.cedar", GOOD)]).unwrap();
+        let moved = load(&[("five.cedar", &format!("\n\n{GOOD}"))]).unwrap();
+        let places: Vec<_> = moved.iter().map(|rule| (rule.source.as_str(), rule.line)).collect();
+        assert_eq!(places, [("five.cedar", 3)]);
+    }
+
+    #[test]
+    fn two_files_that_were_read_may_not_share_an_id() {
+        load(&[("six.cedar", GOOD)]).unwrap();
+        load(&[("seven.cedar", GOOD)]).unwrap();
+        let found = load(&[("six.cedar", GOOD), ("seven.cedar", GOOD)]).unwrap_err();
+        assert!(found.iter().any(|error| error.contains("stands already")), "{found:?}");
+    }
+}
