@@ -26,6 +26,8 @@ impl Engine {
         let task = &state.task;
         let Some(prepared) = subtask.prepared.clone() else { return Ok(()) };
         self.record(Self::enter(id, Some(&subtask), Stage::Execution)).await?;
+        // The agent's first steps leave the time for it; the first gates would wait for it.
+        drop(tokio::task::spawn_blocking(bailiwick_gates::make_ready));
         let earlier = subtask.open_session(Role::Implementor, None).cloned();
         let done = earlier.as_ref().and_then(|run| run.end.clone().map(|end| (run.clone(), end)));
         let (tree, end) = match done {

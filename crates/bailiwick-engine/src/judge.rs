@@ -104,24 +104,24 @@ impl Engine {
         };
         let mut reports =
             vec![scope_report(&change, &subtask.subtask.scope.paths, &subtask.approved_files)];
-        reports.extend(run_all(&gates, &context).await);
+        // What only reads is read while the tests run.
         let git = forge.git(&task.repo)?;
         let (from, to) = (candidate.base.clone(), candidate.commit.clone());
+        let input = Input {
+            change: change.clone(),
+            base: Box::new(GitTree::new(git.clone(), from)),
+            head: Box::new(GitTree::new(git, to)),
+            settings: rules.gates.clone(),
+            now: Timestamp::now(),
+            deadline: None,
+        };
         let limit = rules.gates.timeout;
-        reports.extend(
-            blocking("running the gates", move || {
-                let input = Input {
-                    change,
-                    base: Box::new(GitTree::new(git.clone(), from)),
-                    head: Box::new(GitTree::new(git, to)),
-                    settings: rules.gates,
-                    now: Timestamp::now(),
-                    deadline: None,
-                };
-                judge_content(&content, input, limit)
-            })
-            .await?,
+        let (ran, read) = tokio::join!(
+            run_all(&gates, &context),
+            blocking("running the gates", move || judge_content(&content, input, limit)),
         );
+        reports.extend(ran);
+        reports.extend(read?);
         watch.check()?;
         Ok(reports)
     }

@@ -64,7 +64,9 @@ pub use mutants_gate::MutantsGate;
 pub use new_tests_gate::NewTestsGate;
 pub use protected_rules::{ProtectedRules, RulesError, TestSettings};
 pub use quality_gate::{CHURN, QualityGate};
-pub use registry::{RemoteIndex, Sources, check_settings, content_gates, sandbox_gates};
+pub use registry::{
+    RemoteIndex, Sources, check_settings, content_gates, make_ready, sandbox_gates,
+};
 pub use rule::{Effect, Rule};
 pub use sast_gate::SastGate;
 pub use scope_gate::{SCOPE_GATE, outside_scope, scope_report, scope_rules};
