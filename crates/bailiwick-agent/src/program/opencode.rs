@@ -1,4 +1,4 @@
-//! OpenCode (npm `opencode-ai`), headless.
+//! `OpenCode` (npm `opencode-ai`), headless.
 
 use std::path::Path;
 
