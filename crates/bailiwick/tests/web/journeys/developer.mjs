@@ -54,7 +54,10 @@ await page.keyboard.press("Tab");
 ensure("the next stop is the approval", (await page.evaluate(() => document.activeElement?.textContent)) === "Approve");
 await page.keyboard.press("Enter");
 await page.getByText("Approved by").waitFor();
+// Whoever leaves before the form is sent has merged nothing.
+const sent = page.waitForResponse((response) => response.request().method() === "POST");
 await page.getByRole("button", { name: "Merge" }).press("Enter");
+await sent;
 await page.goto(taskPage);
 await page.locator("#task-head", { hasText: "every subtask is merged" }).waitFor({ timeout: 120_000 });
 
