@@ -40,7 +40,9 @@ impl PolicySet {
             _ => return None,
         };
         let known = choice.as_ref().map_or(Tier::Process, |choice| choice.tier);
-        if known != Tier::Worktree && !self.rules().any(|rule| rule.tier.is_some()) {
+        // What names the tier without isolation says nothing to whoever is in another one.
+        let raises = |rule: &Rule| rule.tier.is_some() && !rule.names_worktree();
+        if known != Tier::Worktree && !self.rules().any(raises) {
             return choice;
         }
         let (mut action, mut context) = (action.clone(), context.clone());
