@@ -91,6 +91,11 @@ const PARTS: [(&str, Steers); 47] = [
 /// More of them, by their beginning: all of them are rules of agents.
 const STARTS: [&str; 4] = [".windsurf", ".aider", ".clinerules", ".roo"];
 
+/// The names among them that a pattern without a leading dot can match, in lower case.
+pub fn plain_names() -> impl Iterator<Item = &'static str> {
+    PARTS.iter().map(|(name, _)| *name).filter(|name| !name.starts_with('.'))
+}
+
 /// Whether a path is one that no agent changes by itself.
 pub fn is_protected(path: &str) -> bool {
     !steers(path).is_empty()

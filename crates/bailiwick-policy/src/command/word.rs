@@ -7,7 +7,7 @@ use brush_parser::{ParserOptions, word};
 use globset::GlobBuilder;
 
 use super::Analysis;
-use bailiwick_model::steering::is_protected;
+use bailiwick_model::steering::{self, is_protected};
 
 /// What a word becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -307,17 +307,7 @@ pub(super) fn may_be_protected(path: &str) -> bool {
         part.starts_with('.')
             || GlobBuilder::new(part).build().map_or(true, |glob| {
                 let matcher = glob.compile_matcher();
-                [
-                    "agents.md",
-                    "claude.md",
-                    "gemini.md",
-                    "qwen.md",
-                    "jenkinsfile",
-                    "azure-pipelines.yml",
-                    "lefthook.yml",
-                ]
-                .iter()
-                .any(|name| matcher.is_match(name))
+                steering::plain_names().any(|name| matcher.is_match(name))
             })
     })
 }
