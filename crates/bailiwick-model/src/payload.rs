@@ -21,9 +21,10 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Hashes texts, each with its length before it: no text can pass for two others.
-    pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut hash = Sha256::new();
+    /// Hashes what stands before and texts, each with its length before it: no text can pass for
+    /// two others.
+    pub fn of_parts<'a>(before: &[u8], parts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut hash = Sha256::new_with_prefix(before);
         for part in parts {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());

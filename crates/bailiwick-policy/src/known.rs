@@ -66,5 +66,5 @@ fn text(policy: &Policy) -> Digest {
 }
 
 fn name_and_text(layer: &Layer, source: &PolicySource) -> Digest {
-    Digest::of_parts([layer.to_string().as_str(), &source.name, &source.text])
+    Digest::of_parts(&[], [layer.to_string().as_str(), &source.name, &source.text])
 }

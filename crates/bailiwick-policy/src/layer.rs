@@ -86,14 +86,9 @@ impl LayerSource {
     /// What a proof about this layer is bound to: the organisation's digest and every text of the
     /// layer, so that it is a proof of nothing else.
     pub fn digest(&self, organisation: &Digest) -> Digest {
-        let mut bytes = organisation.as_bytes().to_vec();
-        for part in std::iter::once(self.layer.to_string().as_str())
-            .chain(self.sources.iter().flat_map(|one| [one.name.as_str(), &one.text]))
-        {
-            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            bytes.extend_from_slice(part.as_bytes());
-        }
-        Digest::of(&bytes)
+        let layer = self.layer.to_string();
+        let texts = self.sources.iter().flat_map(|one| [one.name.as_str(), &one.text]);
+        Digest::of_parts(organisation.as_bytes(), std::iter::once(layer.as_str()).chain(texts))
     }
 }
 

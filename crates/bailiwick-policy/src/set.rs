@@ -19,7 +19,7 @@ use crate::layer::{Layer, LayerSource, Proved};
 use crate::load::{self, Loaded, PolicySource, Rule, RuleEffect};
 use crate::narrow;
 use crate::path::Scopes;
-use crate::request;
+use crate::request::{self, Question};
 use crate::schema::{ACTION_KINDS, ROLES, SCHEMA_TEXT};
 use crate::tier;
 
@@ -44,6 +44,16 @@ struct LayerSet {
     index: Index,
     /// The kinds of action for which it is an allow-list.
     lists: BTreeSet<&'static str>,
+}
+
+/// What the layers say of a question, before it is made a verdict.
+pub(crate) struct Said {
+    question: Question,
+    pub(crate) found: Found,
+    /// Whether each layer that has a say allows it, gates aside.
+    backed: bool,
+    /// The rules that name the tier without isolation for it.
+    pub(crate) naming: Vec<String>,
 }
 
 impl fmt::Debug for PolicySet {
@@ -171,52 +181,51 @@ impl PolicySet {
         self.layers.iter().flat_map(|layer| &layer.loaded).map(|one| (&one.rule, &one.policy))
     }
 
-    /// The rules about tiers that apply: those that forbid an action in a weaker one, and those of
-    /// the organisation that name the one without isolation.
-    pub(crate) fn about_tiers(
+    /// Decides. Whatever cannot be decided is denied, with a code of its own.
+    pub fn decide(&self, subject: &Subject, action: &Action, context: &Context) -> Verdict {
+        self.verdict(subject, action, context, self.ask(subject, action, context))
+    }
+
+    /// Every layer's say; or why the question can't be asked.
+    pub(crate) fn ask(
         &self,
         subject: &Subject,
         action: &Action,
         context: &Context,
-    ) -> Vec<&Rule> {
-        let Ok(question) = request::build(&self.scopes, subject, action, context) else {
-            return Vec::new();
-        };
-        self.layers
-            .iter()
-            .filter(|one| one.layer.applies(subject, context))
-            .flat_map(|layer| {
-                let said = layer.index.ask(&self.authorizer, &question);
-                said.forbids.into_iter().chain(said.permits)
-            })
-            .filter_map(|id| self.rules.get(&id))
-            .filter(|rule| rule.tier.is_some())
-            .collect()
-    }
-
-    /// Decides. Whatever cannot be decided is denied, with a code of its own.
-    pub fn decide(&self, subject: &Subject, action: &Action, context: &Context) -> Verdict {
-        let question = match request::build(&self.scopes, subject, action, context) {
-            Ok(question) => question,
-            Err(what) => return explain::request_invalid(action, &what),
-        };
+    ) -> Result<Said, String> {
+        let question = request::build(&self.scopes, subject, action, context)?;
         let mut found = Found::default();
-        // Whether each layer that has a say allows it, gates aside.
         let mut backed = !self.layers.is_empty();
-        // Whether the tier without isolation is named.
-        let mut worktree = false;
+        let mut naming = Vec::new();
         for layer in self.layers.iter().filter(|one| one.layer.applies(subject, context)) {
-            let mut said = layer.index.ask(&self.authorizer, &question);
+            let said = layer.index.ask(&self.authorizer, &question);
             // Who may work without isolation may not do more for it.
-            let names = |id: &String| self.rules.get(id).is_some_and(Rule::names_worktree);
-            worktree |= said.permits.iter().any(names);
-            said.permits.retain(|id| !names(id));
+            let (names, permits): (Vec<String>, Vec<String>) = said
+                .permits
+                .into_iter()
+                .partition(|id| self.rules.get(id).is_some_and(Rule::names_worktree));
+            naming.extend(names);
             let lists = layer.layer == Layer::Organisation || layer.lists.contains(question.kind);
-            backed &= !lists || !said.permits.is_empty();
-            found.permits.extend(said.permits);
+            backed &= !lists || !permits.is_empty();
+            found.permits.extend(permits);
             found.forbids.extend(said.forbids);
             found.errors.extend(said.errors);
         }
+        Ok(Said { question, found, backed, naming })
+    }
+
+    /// What comes of what the layers said.
+    pub(crate) fn verdict(
+        &self,
+        subject: &Subject,
+        action: &Action,
+        context: &Context,
+        said: Result<Said, String>,
+    ) -> Verdict {
+        let Said { question, found, backed, naming } = match said {
+            Ok(said) => said,
+            Err(what) => return explain::request_invalid(action, &what),
+        };
         if !found.errors.is_empty() {
             return Verdict::Deny(explain::evaluation_error(action, &found.errors));
         }
@@ -235,7 +244,7 @@ impl PolicySet {
         }
         if matches!(action, Action::Command(_))
             && tier::of_command(context) == Tier::Worktree
-            && !worktree
+            && naming.is_empty()
         {
             return explain::no_isolation(action);
         }
@@ -295,5 +304,5 @@ pub(crate) fn cases() -> impl Iterator<Item = Case> {
 
 fn digest(sources: &[PolicySource]) -> Digest {
     let texts = sources.iter().flat_map(|source| [source.name.as_str(), &source.text]);
-    Digest::of_parts(std::iter::once(SCHEMA_TEXT).chain(texts))
+    Digest::of_parts(&[], std::iter::once(SCHEMA_TEXT).chain(texts))
 }

@@ -7,13 +7,15 @@
 //! The tier `worktree`, which has no isolation, is taken only where a `permit` with
 //! `@tier("worktree")` of the organisation names it; such a rule gives no right to do anything.
 
+use std::borrow::Cow;
+
 use bailiwick_model::action::Action;
 use bailiwick_model::subject::{Context, Subject};
 use bailiwick_model::tier::{Tier, TierChoice};
 use bailiwick_model::verdict::Verdict;
 
 use crate::load::Rule;
-use crate::set::PolicySet;
+use crate::set::{PolicySet, Said};
 
 /// Why a command that would run without isolation does not.
 const NOT_NAMED: &str = "no rule names the tier `worktree`, which has no isolation, for it";
@@ -21,6 +23,13 @@ const NOT_NAMED: &str = "no rule names the tier `worktree`, which has no isolati
 /// The tier that a command would run in, as far as its circumstances say.
 pub(crate) fn of_command(context: &Context) -> Tier {
     context.facts.tier.as_ref().map_or(Tier::Process, |choice| choice.tier)
+}
+
+/// A question that no rule raises the tier of any more, and what is said of it.
+struct Settled<'q> {
+    context: Cow<'q, Context>,
+    choice: Option<TierChoice>,
+    said: Result<Said, String>,
 }
 
 impl PolicySet {
@@ -33,58 +42,67 @@ impl PolicySet {
         action: &Action,
         context: &Context,
     ) -> Option<TierChoice> {
-        let mut choice = match action {
+        let choice = match action {
             Action::Command(_) => context.facts.tier.clone(),
             // A run that has no sandbox has no tier to raise.
             Action::AgentStart(start) => Some(TierChoice::usual(start.tier.parse().ok()?, "")),
             _ => return None,
         };
-        let known = choice.as_ref().map_or(Tier::Process, |choice| choice.tier);
-        // What names the tier without isolation says nothing to whoever is in another one.
-        let raises = |rule: &Rule| rule.tier.is_some() && !rule.names_worktree();
-        if known != Tier::Worktree && !self.rules().any(raises) {
-            return choice;
-        }
-        let (mut action, mut context) = (action.clone(), context.clone());
+        self.settle(subject, action, context, choice).choice
+    }
+
+    /// Asks until no rule raises the tier any more: once, where none does.
+    fn settle<'q>(
+        &self,
+        subject: &Subject,
+        action: &'q Action,
+        context: &'q Context,
+        mut choice: Option<TierChoice>,
+    ) -> Settled<'q> {
+        let (mut action, mut context) = (Cow::Borrowed(action), Cow::Borrowed(context));
         loop {
+            let said = self.ask(subject, &action, &context);
             let now = choice.as_ref().map_or(Tier::Process, |choice| choice.tier);
-            let (naming, forbidding): (Vec<&Rule>, Vec<&Rule>) = self
-                .about_tiers(subject, &action, &context)
-                .into_iter()
-                .partition(|rule| rule.names_worktree());
-            let raising: Vec<&Rule> = forbidding
-                .into_iter()
+            let (forbids, naming) = match &said {
+                Ok(said) => (said.found.forbids.as_slice(), said.naming.as_slice()),
+                Err(_) => Default::default(),
+            };
+            let raising: Vec<&Rule> = forbids
+                .iter()
+                .filter_map(|id| self.rule(id))
                 .filter(|rule| rule.tier.is_some_and(|tier| tier > now))
                 .collect();
             // INVARIANT: each turn takes a stronger tier than the one before, and there are five.
-            let Some(tier) = raising.iter().filter_map(|rule| rule.tier).max() else {
-                match (now, naming.first()) {
-                    (Tier::Worktree, Some(rule)) => {
-                        let rules = naming.iter().map(|rule| rule.id.clone()).collect();
-                        let reason = rule.reason.clone();
-                        return Some(TierChoice { tier: now, rules, reason });
-                    }
-                    (Tier::Worktree, None) => {
-                        choice = Some(TierChoice::usual(Tier::Process, NOT_NAMED));
-                        context.facts.tier.clone_from(&choice);
-                        continue;
-                    }
-                    _ => return choice,
+            let raised = match raising.iter().filter_map(|rule| rule.tier).max() {
+                Some(tier) => {
+                    let mut rules = choice.map(|choice| choice.rules).unwrap_or_default();
+                    rules.extend(raising.iter().map(|rule| rule.id.clone()));
+                    let mut reasons: Vec<&str> = rules
+                        .iter()
+                        .filter_map(|id| self.rule(id))
+                        .map(|rule| rule.reason.as_str())
+                        .collect();
+                    reasons.dedup();
+                    TierChoice { tier, reason: reasons.join("; "), rules }
                 }
+                None if now == Tier::Worktree => {
+                    match naming.first().and_then(|id| self.rule(id)) {
+                        Some(rule) => {
+                            let (rules, reason) = (naming.to_vec(), rule.reason.clone());
+                            choice = Some(TierChoice { tier: now, rules, reason });
+                            return Settled { context, choice, said };
+                        }
+                        None => TierChoice::usual(Tier::Process, NOT_NAMED),
+                    }
+                }
+                None => return Settled { context, choice, said },
             };
-            let mut rules = choice.map(|choice| choice.rules).unwrap_or_default();
-            rules.extend(raising.iter().map(|rule| rule.id.clone()));
-            let mut reasons: Vec<&str> = rules
-                .iter()
-                .filter_map(|id| self.rule(id))
-                .map(|rule| rule.reason.as_str())
-                .collect();
-            reasons.dedup();
-            let raised = TierChoice { tier, reason: reasons.join("; "), rules };
-            if let Action::AgentStart(start) = &mut action {
-                tier.name().clone_into(&mut start.tier);
+            if let Action::AgentStart(_) = &*action
+                && let Action::AgentStart(start) = action.to_mut()
+            {
+                raised.tier.name().clone_into(&mut start.tier);
             }
-            context.facts.tier = Some(raised.clone());
+            context.to_mut().facts.tier = Some(raised.clone());
             choice = Some(raised);
         }
     }
@@ -102,12 +120,8 @@ impl PolicySet {
             let named = context.facts.tier.clone().filter(|_| starts);
             return (self.decide(subject, action, context), named);
         }
-        let choice = self.tier(subject, action, context);
-        if choice == context.facts.tier {
-            return (self.decide(subject, action, context), choice);
-        }
-        let mut context = context.clone();
-        context.facts.tier.clone_from(&choice);
-        (self.decide(subject, action, &context), choice)
+        let known = context.facts.tier.clone();
+        let Settled { context, choice, said } = self.settle(subject, action, context, known);
+        (self.verdict(subject, action, &context, said), choice)
     }
 }
