@@ -68,6 +68,10 @@ pub enum Taint {
 }
 
 impl Taint {
+    /// Every label.
+    pub const ALL: [Self; 5] =
+        [Self::TaskText, Self::Repository, Self::CommandOutput, Self::Instructions, Self::Secret];
+
     /// The label's name as it stands in policies and events.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! `[[sandbox]]`: the weakest sandbox tier for what matches.
 
+use bailiwick_model::subject::Taint;
 use bailiwick_model::tier::Tier;
-
 use toml::Spanned;
 
 use super::compile::{Compiler, commands, set};
@@ -9,9 +9,6 @@ use super::pattern::quote;
 use super::{Generated, SandboxTier};
 use crate::error::place;
 use crate::schema::ROLES;
-
-/// The labels, as they stand in policies.
-const TAINTS: [&str; 5] = ["task_text", "repository", "command_output", "instructions", "secret"];
 
 impl Compiler<'_> {
     pub(super) fn tier(&mut self, at: usize, section: &SandboxTier) {
@@ -21,7 +18,7 @@ impl Compiler<'_> {
                 start,
                 format!("`{}` is no tier that a rule can ask for", section.tier.get_ref()),
                 "a tier that is not known would never be taken",
-                "write one of: worktree, process, container, gvisor, microvm".to_owned(),
+                format!("write one of: {}", Tier::ALL.map(Tier::name).join(", ")),
             );
             return;
         };
@@ -35,18 +32,18 @@ impl Compiler<'_> {
         }];
         if let Some(list) = &section.repositories {
             let names = self.some(list);
-            let uids: Vec<String> =
-                names.iter().map(|name| format!("Repository::{}", quote(name))).collect();
-            conditions.push(format!("[{}].contains(context.repository)", uids.join(", ")));
+            let uids = uids("Repository", &names);
+            conditions.push(format!("[{uids}].contains(context.repository)"));
         }
         if let Some(list) = &section.classes {
             let names = self.some(list);
             conditions.push(format!("context.facts.classes.containsAny({})", set(&names)));
         }
-        let roles: Vec<&str> = ROLES.into_iter().map(|role| role.name()).collect();
-        for (list, kind, known, subject) in [
-            (&section.roles, "Role", roles.as_slice(), "principal in"),
-            (&section.taint, "Taint", TAINTS.as_slice(), "context.taint.containsAny"),
+        let roles = ROLES.map(|role| role.name());
+        let taints = Taint::ALL.map(Taint::name);
+        for (list, known, kind, before, after) in [
+            (&section.roles, roles.as_slice(), "Role", "principal in [", "]"),
+            (&section.taint, &taints, "Taint", "context.taint.containsAny([", "])"),
         ] {
             let Some(list) = list else { continue };
             let names = self.some(list);
@@ -60,13 +57,7 @@ impl Compiler<'_> {
                     );
                 }
             }
-            let uids: Vec<String> =
-                names.iter().map(|name| format!("{kind}::{}", quote(name))).collect();
-            let uids = uids.join(", ");
-            conditions.push(match kind {
-                "Role" => format!("{subject} [{uids}]"),
-                _ => format!("{subject}([{uids}])"),
-            });
+            conditions.push(format!("{before}{}{after}", uids(kind, &names)));
         }
         // Only a command has one; without it an agent's own program is meant as well.
         let mut action = "action in [Action::\"command\", Action::\"agent_start\"]";
@@ -113,4 +104,9 @@ impl Compiler<'_> {
         let (line, column) = place(&self.source.text, start);
         self.rules.push(Generated { text, line, column });
     }
+}
+
+fn uids(kind: &str, names: &[&str]) -> String {
+    let uids: Vec<String> = names.iter().map(|name| format!("{kind}::{}", quote(name))).collect();
+    uids.join(", ")
 }
