@@ -6,7 +6,7 @@ use bailiwick_model::id::{Person, TaskId};
 use bailiwick_model::outcome::NoEffect;
 use bailiwick_model::subject::Context;
 use bailiwick_model::task::{MicroUsd, Task};
-use bailiwick_model::tier::TierChoice;
+use bailiwick_model::tier::{TierChoice, UnknownTier};
 use bailiwick_model::workflow::SubtaskState;
 use bailiwick_sandbox::Tier;
 
@@ -83,30 +83,30 @@ impl Engine {
         task: &Task,
         subtask: Option<&SubtaskState>,
     ) -> Result<Context, EngineError> {
-        let own = self.parts().store.people(|people| people.tier_of(task.id).is_some());
-        let reason = match own {
-            true => "people let the task have it",
-            false => "`sandbox.tier` of the configuration",
-        };
         let mut context = actor::context(task, subtask);
-        context.facts.tier = Some(TierChoice::usual(self.tier_of(task.id)?, reason));
+        context.facts.tier = Some(self.usual_tier(task.id)?);
         Ok(context)
     }
 
     /// The sandbox tier that a task's commands run in.
     pub(crate) fn tier_of(&self, task: TaskId) -> Result<Tier, EngineError> {
+        Ok(self.usual_tier(task)?.tier)
+    }
+
+    /// That tier, and whose word it is.
+    fn usual_tier(&self, task: TaskId) -> Result<TierChoice, EngineError> {
         let own = self.parts().store.people(|people| people.tier_of(task).map(str::to_owned));
-        own.map_or_else(|| Ok(self.settings().tier), |name| named(&name))
+        Ok(match own {
+            Some(name) => TierChoice::usual(named(&name)?, "people let the task have it"),
+            None => TierChoice::usual(self.settings().tier, "`sandbox.tier` of the configuration"),
+        })
     }
 }
 
 fn named(name: &str) -> Result<Tier, EngineError> {
-    Tier::ALL.into_iter().find(|tier| tier.name() == name).ok_or_else(|| {
-        let names: Vec<&str> = Tier::ALL.into_iter().map(Tier::name).collect();
-        EngineError::State {
-            code: "sandbox.tier_unknown",
-            message: format!("there is no tier `{name}`"),
-            hint: format!("the tiers are {}", names.join(", ")),
-        }
+    name.parse().map_err(|UnknownTier { name }| EngineError::State {
+        code: "sandbox.tier_unknown",
+        message: format!("there is no tier `{name}`"),
+        hint: format!("the tiers are {}", Tier::ALL.map(Tier::name).join(", ")),
     })
 }
