@@ -37,8 +37,8 @@ pub use agents::{Agent, AgentInfo, Agents, BuiltIn};
 pub use hearing::{Hearing, HearingError};
 pub use port::ModelPort;
 pub use program::{
-    Adapter, Assignment, ClaudeCode, Codex, Located, OpenCode, Program, ProgramError, QwenCode,
-    Report, ReportedStep, program, program_kinds,
+    About, Adapter, Assignment, ClaudeCode, Codex, Located, OpenCode, Program, ProgramError,
+    QwenCode, Report, ReportedStep, program, program_kinds,
 };
 pub use replay::HistoryError;
 pub use run::{Deps, RunError, run};

@@ -76,6 +76,23 @@ pub struct Assignment {
     pub timeout_ms: u64,
 }
 
+impl Assignment {
+    /// The program as it is started.
+    fn command<'a, const N: usize>(
+        &self,
+        argv: impl IntoIterator<Item = &'a str>,
+        env: [(&str, String); N],
+    ) -> AgentProgram {
+        AgentProgram {
+            version: self.version.clone(),
+            argv: argv.into_iter().map(str::to_owned).collect(),
+            env: env.map(|(name, value)| (name.to_owned(), value)).into(),
+            door: self.door,
+            timeout_ms: self.timeout_ms,
+        }
+    }
+}
+
 /// What a program said it did.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Report {
@@ -96,41 +113,42 @@ pub struct ReportedStep {
     pub results: Vec<(String, String, String, bool)>,
 }
 
-/// What is known of one program.
-pub trait Adapter: Send + Sync {
+/// What an adapter is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct About {
     /// The kind.
-    fn kind(&self) -> &'static str;
-
+    pub kind: &'static str,
     /// What it is, for people.
-    fn title(&self) -> &'static str;
-
+    pub title: &'static str,
     /// The version that this release was tested with.
-    fn tested_version(&self) -> &'static str;
-
+    pub tested_version: &'static str,
     /// The protocol that it speaks.
-    fn protocol(&self) -> Protocol;
-
+    pub protocol: Protocol,
     /// The npm package that it comes in.
-    fn package(&self) -> &'static str;
-
+    pub package: &'static str,
     /// Whether it is a script for Node.js, which is installed beside it then.
-    fn needs_node(&self) -> bool {
-        false
-    }
+    pub needs_node: bool,
+}
 
+impl About {
     /// How it is installed.
-    fn install_hint(&self) -> String {
-        let node = match self.needs_node() {
+    #[must_use]
+    pub fn install_hint(&self) -> String {
+        let node = match self.needs_node {
             true => format!(" {}@{}", package::node_package(), package::NODE_VERSION),
             false => String::new(),
         };
         format!(
             "npm install --prefix DIR {}@{}{node}, then `[[agent]]` with `kind = \"{}\"` and `path = \"DIR\"`",
-            self.package(),
-            self.tested_version(),
-            self.kind()
+            self.package, self.tested_version, self.kind
         )
     }
+}
+
+/// What is known of one program.
+pub trait Adapter: Send + Sync {
+    /// What it is for.
+    fn about(&self) -> &'static About;
 
     /// Looks for it below a directory that an operator named.
     ///
@@ -210,7 +228,8 @@ fn adapters() -> Vec<Arc<dyn Adapter>> {
 pub fn program_kinds() -> Vec<(&'static str, &'static str, String)> {
     adapters()
         .into_iter()
-        .map(|adapter| (adapter.kind(), adapter.tested_version(), adapter.install_hint()))
+        .map(|adapter| adapter.about())
+        .map(|about| (about.kind, about.tested_version, about.install_hint()))
         .collect()
 }
 
@@ -225,16 +244,16 @@ pub fn program(
     gateway: Arc<Gateway>,
 ) -> Result<Program, ProgramError> {
     let adapters = adapters();
-    let known: Vec<&str> = adapters.iter().map(|adapter| adapter.kind()).collect();
+    let known: Vec<&str> = adapters.iter().map(|adapter| adapter.about().kind).collect();
     let known = known.join(", ");
     let adapter = adapters
         .into_iter()
-        .find(|adapter| adapter.kind() == kind)
+        .find(|adapter| adapter.about().kind == kind)
         .ok_or_else(|| ProgramError::UnknownKind { kind: kind.to_owned(), known })?;
     let located = adapter.locate(directory)?;
     if let Some(wanted) = version.filter(|wanted| *wanted != located.version) {
         return Err(ProgramError::WrongVersion {
-            kind: adapter.kind(),
+            kind: adapter.about().kind,
             found: located.version,
             wanted: wanted.to_owned(),
         });
@@ -258,20 +277,21 @@ impl std::fmt::Debug for Program {
 
 impl Program {
     fn target(&self) -> String {
-        format!("{AGENTS}/{}", self.adapter.kind())
+        format!("{AGENTS}/{}", self.adapter.about().kind)
     }
 }
 
 #[async_trait]
 impl Agent for Program {
     fn info(&self) -> AgentInfo {
+        let about = self.adapter.about();
         AgentInfo {
-            kind: self.adapter.kind().to_owned(),
-            title: self.adapter.title().to_owned(),
+            kind: about.kind.to_owned(),
+            title: about.title.to_owned(),
             version: self.located.version.clone(),
-            tested_version: self.adapter.tested_version().to_owned(),
+            tested_version: about.tested_version.to_owned(),
             runs_in: "sandbox",
-            protocol: self.adapter.protocol().name(),
+            protocol: about.protocol.name(),
             roles: vec!["implementor"],
             can: vec![
                 "every model call is decided, recorded and paid from the task's budget",

@@ -7,41 +7,30 @@ use bailiwick_model::action::AgentProgram;
 
 use super::package::{in_package, machine};
 use super::told::messages;
-use super::{Adapter, Assignment, Located, ProgramError, Report};
+use super::{About, Adapter, Assignment, Located, ProgramError, Report};
 
-const KIND: &str = "claude-code";
-const PACKAGE: &str = "@anthropic-ai/claude-code";
-const TESTED: &str = "2.1.331";
+const ABOUT: About = About {
+    kind: "claude-code",
+    title: "Claude Code",
+    tested_version: "2.1.331",
+    protocol: Protocol::Anthropic,
+    package: "@anthropic-ai/claude-code",
+    needs_node: false,
+};
 
 /// The adapter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClaudeCode;
 
 impl Adapter for ClaudeCode {
-    fn kind(&self) -> &'static str {
-        KIND
-    }
-
-    fn title(&self) -> &'static str {
-        "Claude Code"
-    }
-
-    fn tested_version(&self) -> &'static str {
-        TESTED
-    }
-
-    fn protocol(&self) -> Protocol {
-        Protocol::Anthropic
-    }
-
-    fn package(&self) -> &'static str {
-        PACKAGE
+    fn about(&self) -> &'static About {
+        &ABOUT
     }
 
     fn locate(&self, directory: &Path) -> Result<Located, ProgramError> {
         // A program of its own since version 2.1; nothing needs Node.js to run it.
-        let package = format!("{PACKAGE}-{}", machine());
-        in_package(KIND, directory, &package, "claude", self.install_hint())
+        let package = format!("{}-{}", ABOUT.package, machine());
+        in_package(&ABOUT, directory, &package, "claude")
     }
 
     fn start(&self, assignment: &Assignment) -> AgentProgram {
@@ -80,13 +69,7 @@ impl Adapter for ClaudeCode {
             // The gateway has retried already what is worth it.
             ("CLAUDE_CODE_MAX_RETRIES", "2".to_owned()),
         ];
-        AgentProgram {
-            version: assignment.version.clone(),
-            argv: argv.map(str::to_owned).to_vec(),
-            env: env.map(|(name, value)| (name.to_owned(), value)).into(),
-            door: assignment.door,
-            timeout_ms: assignment.timeout_ms,
-        }
+        assignment.command(argv, env)
     }
 
     fn read(&self, stdout: &[u8]) -> Report {

@@ -9,42 +9,33 @@ use serde_json::{Value, json};
 
 use super::package::{in_package, machine};
 use super::told::{called, lines, text};
-use super::{Adapter, Assignment, Located, ProgramError, Report, ReportedStep, TOKEN_VARIABLE};
+use super::{
+    About, Adapter, Assignment, Located, ProgramError, Report, ReportedStep, TOKEN_VARIABLE,
+};
 
-const KIND: &str = "codex";
-const PACKAGE: &str = "@openai/codex";
-const TESTED: &str = "0.169.0";
+const ABOUT: About = About {
+    kind: "codex",
+    title: "Codex",
+    tested_version: "0.169.0",
+    protocol: Protocol::Responses,
+    package: "@openai/codex",
+    needs_node: false,
+};
 
 /// The adapter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Codex;
 
 impl Adapter for Codex {
-    fn kind(&self) -> &'static str {
-        KIND
-    }
-
-    fn title(&self) -> &'static str {
-        "Codex"
-    }
-
-    fn tested_version(&self) -> &'static str {
-        TESTED
-    }
-
-    fn protocol(&self) -> Protocol {
-        Protocol::Responses
-    }
-
-    fn package(&self) -> &'static str {
-        PACKAGE
+    fn about(&self) -> &'static About {
+        &ABOUT
     }
 
     fn locate(&self, directory: &Path) -> Result<Located, ProgramError> {
         let machine = machine();
-        let package = format!("{PACKAGE}-{machine}");
+        let package = format!("{}-{machine}", ABOUT.package);
         let file = format!("vendor/{}-unknown-linux-musl/bin/codex", std::env::consts::ARCH);
-        let mut located = in_package(KIND, directory, &package, &file, self.install_hint())?;
+        let mut located = in_package(&ABOUT, directory, &package, &file)?;
         // The package for a machine has it in its version.
         if let Some(version) = located.version.strip_suffix(&format!("-{machine}")) {
             located.version = version.to_owned();
@@ -75,14 +66,8 @@ impl Adapter for Codex {
         ];
         argv.extend(settings.iter().flat_map(|setting| ["-c", setting]));
         argv.extend(["-m", &assignment.model, "-"]);
-        AgentProgram {
-            version: assignment.version.clone(),
-            argv: argv.into_iter().map(str::to_owned).collect(),
-            // Its home is the cage's, which it wants outside the temporary directory.
-            env: [(TOKEN_VARIABLE.to_owned(), assignment.token.clone())].into(),
-            door: assignment.door,
-            timeout_ms: assignment.timeout_ms,
-        }
+        // Its home is the cage's, which it wants outside the temporary directory.
+        assignment.command(argv, [(TOKEN_VARIABLE, assignment.token.clone())])
     }
 
     fn read(&self, stdout: &[u8]) -> Report {

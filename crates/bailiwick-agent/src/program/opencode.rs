@@ -9,11 +9,19 @@ use serde_json::{Value, json};
 
 use super::package::{in_package, machine};
 use super::told::{called, last_words, lines, text};
-use super::{Adapter, Assignment, Located, ProgramError, Report, ReportedStep, TOKEN_VARIABLE};
+use super::{
+    About, Adapter, Assignment, Located, ProgramError, Report, ReportedStep, TOKEN_VARIABLE,
+};
 
-const KIND: &str = "opencode";
-const PACKAGE: &str = "opencode-ai";
-const TESTED: &str = "1.18.33";
+const ABOUT: About = About {
+    kind: "opencode",
+    title: "OpenCode",
+    tested_version: "1.18.33",
+    protocol: Protocol::Chat,
+    package: "opencode-ai",
+    needs_node: false,
+};
+
 /// The name of the door among its providers.
 const PROVIDER: &str = "bailiwick";
 /// How much of a conversation it keeps before it makes it shorter, in tokens.
@@ -24,24 +32,8 @@ const CONTEXT_TOKENS: u32 = 200_000;
 pub struct OpenCode;
 
 impl Adapter for OpenCode {
-    fn kind(&self) -> &'static str {
-        KIND
-    }
-
-    fn title(&self) -> &'static str {
-        "OpenCode"
-    }
-
-    fn tested_version(&self) -> &'static str {
-        TESTED
-    }
-
-    fn protocol(&self) -> Protocol {
-        Protocol::Chat
-    }
-
-    fn package(&self) -> &'static str {
-        PACKAGE
+    fn about(&self) -> &'static About {
+        &ABOUT
     }
 
     fn locate(&self, directory: &Path) -> Result<Located, ProgramError> {
@@ -49,7 +41,7 @@ impl Adapter for OpenCode {
         // the processor.
         let baseline = if std::env::consts::ARCH == "x86_64" { "-baseline" } else { "" };
         let package = format!("opencode-{}{baseline}", machine());
-        in_package(KIND, directory, &package, "bin/opencode", self.install_hint())
+        in_package(&ABOUT, directory, &package, "bin/opencode")
     }
 
     fn start(&self, assignment: &Assignment) -> AgentProgram {
@@ -101,13 +93,7 @@ impl Adapter for OpenCode {
             ("OPENCODE_DISABLE_DEFAULT_PLUGINS", "1".to_owned()),
             ("OPENCODE_DISABLE_LSP_DOWNLOAD", "1".to_owned()),
         ];
-        AgentProgram {
-            version: assignment.version.clone(),
-            argv: argv.map(str::to_owned).to_vec(),
-            env: env.map(|(name, value)| (name.to_owned(), value)).into(),
-            door: assignment.door,
-            timeout_ms: assignment.timeout_ms,
-        }
+        assignment.command(argv, env)
     }
 
     fn read(&self, stdout: &[u8]) -> Report {

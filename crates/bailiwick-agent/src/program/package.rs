@@ -1,10 +1,10 @@
 //! Finding a program in what npm installed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Located, ProgramError};
+use super::{About, Located, ProgramError};
 
 /// The version of Node.js that comes along with programs that need one. It is a package like
 /// theirs: what the host has may be older than they want, and npm then installs older versions of
@@ -26,18 +26,17 @@ pub(super) fn node_package() -> String {
 
 /// Finds a program in the package that npm installed below `directory`, or in the directory itself.
 pub(super) fn in_package(
-    kind: &'static str,
+    about: &About,
     directory: &Path,
     package: &str,
     file: &str,
-    install: String,
 ) -> Result<Located, ProgramError> {
     let packed = directory.join("node_modules").join(package);
     let found = [packed.as_path(), directory].into_iter().find(|place| place.join(file).is_file());
     let Some(found) = found else {
-        return Err(ProgramError::Missing { kind, path: packed.join(file), install });
+        return Err(missing(about, packed.join(file)));
     };
-    let version = version_of(kind, found)?;
+    let version = version_of(about.kind, found)?;
     let directory = std::fs::canonicalize(found).unwrap_or_else(|_| found.to_owned());
     Ok(Located { directory, file: file.to_owned(), version })
 }
@@ -45,22 +44,25 @@ pub(super) fn in_package(
 /// Finds a script with the Node.js that was installed beside it. What is mounted has both, and all
 /// that the script needs.
 pub(super) fn for_node(
-    kind: &'static str,
+    about: &About,
     directory: &Path,
-    package: &str,
     script: &str,
-    install: String,
 ) -> Result<Located, ProgramError> {
     let modules = directory.join("node_modules");
     let file = format!("{}/bin/node", node_package());
-    for path in [modules.join(package).join(script), modules.join(&file)] {
+    let package = modules.join(about.package);
+    for path in [package.join(script), modules.join(&file)] {
         if !path.is_file() {
-            return Err(ProgramError::Missing { kind, path, install });
+            return Err(missing(about, path));
         }
     }
-    let version = version_of(kind, &modules.join(package))?;
+    let version = version_of(about.kind, &package)?;
     let directory = std::fs::canonicalize(&modules).unwrap_or(modules);
     Ok(Located { directory, file, version })
+}
+
+fn missing(about: &About, path: PathBuf) -> ProgramError {
+    ProgramError::Missing { kind: about.kind, path, install: about.install_hint() }
 }
 
 /// The version that a package says it is.

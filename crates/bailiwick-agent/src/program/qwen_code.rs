@@ -7,11 +7,17 @@ use bailiwick_model::action::AgentProgram;
 
 use super::package::for_node;
 use super::told::messages;
-use super::{Adapter, Assignment, Located, ProgramError, Report};
+use super::{About, Adapter, Assignment, Located, ProgramError, Report};
 
-const KIND: &str = "qwen-code";
-const PACKAGE: &str = "@qwen-code/qwen-code";
-const TESTED: &str = "0.24.4";
+const ABOUT: About = About {
+    kind: "qwen-code",
+    title: "Qwen Code",
+    tested_version: "0.24.4",
+    protocol: Protocol::Chat,
+    package: "@qwen-code/qwen-code",
+    needs_node: true,
+};
+
 const SCRIPT: &str = "cli.js";
 
 /// The adapter.
@@ -19,36 +25,16 @@ const SCRIPT: &str = "cli.js";
 pub struct QwenCode;
 
 impl Adapter for QwenCode {
-    fn kind(&self) -> &'static str {
-        KIND
-    }
-
-    fn title(&self) -> &'static str {
-        "Qwen Code"
-    }
-
-    fn tested_version(&self) -> &'static str {
-        TESTED
-    }
-
-    fn protocol(&self) -> Protocol {
-        Protocol::Chat
-    }
-
-    fn package(&self) -> &'static str {
-        PACKAGE
-    }
-
-    fn needs_node(&self) -> bool {
-        true
+    fn about(&self) -> &'static About {
+        &ABOUT
     }
 
     fn locate(&self, directory: &Path) -> Result<Located, ProgramError> {
-        for_node(KIND, directory, PACKAGE, SCRIPT, self.install_hint())
+        for_node(&ABOUT, directory, SCRIPT)
     }
 
     fn start(&self, assignment: &Assignment) -> AgentProgram {
-        let script = format!("{}/{PACKAGE}/{SCRIPT}", assignment.home);
+        let script = format!("{}/{}/{SCRIPT}", assignment.home, ABOUT.package);
         let turns = assignment.max_turns.to_string();
         let argv = [
             assignment.program.as_str(),
@@ -80,13 +66,7 @@ impl Adapter for QwenCode {
             // What is set aside for a call is what its reply may have.
             ("QWEN_CODE_MAX_OUTPUT_TOKENS", assignment.max_output_tokens.to_string()),
         ];
-        AgentProgram {
-            version: assignment.version.clone(),
-            argv: argv.map(str::to_owned).to_vec(),
-            env: env.map(|(name, value)| (name.to_owned(), value)).into(),
-            door: assignment.door,
-            timeout_ms: assignment.timeout_ms,
-        }
+        assignment.command(argv, env)
     }
 
     fn read(&self, stdout: &[u8]) -> Report {

@@ -184,7 +184,7 @@ async fn started(
     let instructions = format!("{}\n\n{}", system.join("\n\n"), start.opening.user);
     let action = AgentStart {
         role: session.role,
-        agent: program.adapter.kind().to_owned(),
+        agent: program.adapter.about().kind.to_owned(),
         provider: session.provider.clone(),
         model: session.model.clone(),
         tier: session.tier().to_owned(),

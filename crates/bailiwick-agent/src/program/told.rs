@@ -43,7 +43,7 @@ pub(super) fn last_words(steps: &[ReportedStep]) -> String {
 /// Code prints it, and Qwen Code took it over.
 pub(super) fn messages(stdout: &[u8]) -> Report {
     let mut report = Report::default();
-    let mut seen: Vec<String> = Vec::new();
+    let mut last: Option<String> = None;
     let mut tools: BTreeMap<String, String> = BTreeMap::new();
     for line in lines(stdout, &mut report.unread) {
         let message = line.get("message");
@@ -51,8 +51,8 @@ pub(super) fn messages(stdout: &[u8]) -> Report {
             Some("assistant") => {
                 // One message comes in several lines, a block in each.
                 let id = message.and_then(|message| text(message, "id")).unwrap_or_default();
-                if seen.last().is_none_or(|last| last != id) {
-                    seen.push(id.to_owned());
+                if last.as_deref() != Some(id) {
+                    last = Some(id.to_owned());
                     report.steps.push(ReportedStep::default());
                 }
                 let Some(step) = report.steps.last_mut() else { continue };
