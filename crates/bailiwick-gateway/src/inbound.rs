@@ -18,6 +18,7 @@ pub use reading::{Asked, Carried, read};
 use bailiwick_model::chat::ChatReply;
 use serde_json::Value;
 
+use self::gemini::{Address, Method};
 use crate::config::ProviderKind;
 
 /// A protocol that clients speak.
@@ -62,9 +63,9 @@ impl Protocol {
     /// The protocol whose calls are posted to `path`.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Self> {
-        match gemini::method_of(path) {
-            Some((_, gemini::Method::Generate | gemini::Method::Stream)) => Some(Self::Gemini),
-            Some((_, gemini::Method::Count)) => None,
+        match gemini::address(path) {
+            Some(Address::Model(_, Method::Generate | Method::Stream)) => Some(Self::Gemini),
+            Some(Address::Model(_, Method::Count) | Address::Models(_)) => None,
             None => Self::ALL.into_iter().find(|protocol| protocol.path() == path),
         }
     }

@@ -121,41 +121,40 @@ impl Door {
             );
             return self.refuse(protocol, &error);
         }
-        match (&method, path.as_str()) {
-            (&Method::HEAD | &Method::GET, "") => {
+        match (&method, path.as_str(), gemini::address(&path)) {
+            (&Method::HEAD | &Method::GET, "", _) => {
                 self.bytes(StatusCode::OK, "text/plain", Bytes::new())
             }
-            (&Method::GET, "/v1/models") => self.json(StatusCode::OK, &self.models()),
-            (&Method::POST, "/v1/messages/count_tokens") => {
+            (&Method::GET, "/v1/models", _) => self.json(StatusCode::OK, &self.models()),
+            (&Method::POST, "/v1/messages/count_tokens", _) => {
                 match self.body(request, protocol).await {
                     Ok(body) => self.count_tokens(&body),
                     Err(answer) => answer,
                 }
             }
-            (&Method::POST, path) if Protocol::of_path(path).is_some() => {
-                match self.body(request, protocol).await {
-                    Ok(body) => match gemini::method_of(path) {
-                        Some((model, method)) => {
-                            match gemini::addressed(model, method, query.as_deref(), &body) {
-                                Ok(body) => self.call(protocol, &headers, &body, floor).await,
-                                Err(error) => self.refuse(protocol, &error),
-                            }
-                        }
-                        None => self.call(protocol, &headers, &body, floor).await,
-                    },
-                    Err(answer) => answer,
-                }
-            }
-            (&Method::POST, path) if gemini::method_of(path).is_some() => {
+            (&Method::POST, _, Some(gemini::Address::Model(_, gemini::Method::Count))) => {
                 match self.body(request, protocol).await {
                     Ok(body) => self.count_gemini_tokens(&body),
                     Err(answer) => answer,
                 }
             }
-            (&Method::GET, path) if gemini::asks_for_models(path).is_some() => {
-                self.gemini_models(gemini::asks_for_models(path).flatten())
+            (&Method::POST, _, Some(gemini::Address::Model(model, asked))) => {
+                match self.body(request, protocol).await {
+                    Ok(body) => match gemini::addressed(model, asked, query.as_deref(), &body) {
+                        Ok(body) => self.call(protocol, &headers, &body, floor).await,
+                        Err(error) => self.refuse(protocol, &error),
+                    },
+                    Err(answer) => answer,
+                }
             }
-            (_, path) => {
+            (&Method::GET, _, Some(gemini::Address::Models(named))) => self.gemini_models(named),
+            (&Method::POST, path, None) if Protocol::of_path(path).is_some() => {
+                match self.body(request, protocol).await {
+                    Ok(body) => self.call(protocol, &headers, &body, floor).await,
+                    Err(answer) => answer,
+                }
+            }
+            (_, path, _) => {
                 let known = Protocol::ALL.map(Protocol::path).join(", ");
                 let error = ClientError::new(
                     404,
@@ -281,10 +280,7 @@ impl Door {
 /// The protocol that a client most probably speaks.
 fn spoken(path: &str, headers: &HeaderMap) -> Protocol {
     Protocol::of_path(path).unwrap_or_else(|| {
-        if headers.contains_key("x-goog-api-key")
-            || gemini::method_of(path).is_some()
-            || gemini::asks_for_models(path).is_some()
-        {
+        if headers.contains_key("x-goog-api-key") || gemini::address(path).is_some() {
             return Protocol::Gemini;
         }
         let anthropic = headers.contains_key("x-api-key")

@@ -31,25 +31,38 @@ const VERSIONS: [&str; 3] = ["/v1beta/", "/v1/", "/v1alpha/"];
 /// The list of models is asked for with one of these; `/v1/models` is another protocol's too.
 const LISTS: [&str; 2] = ["/v1beta/models", "/v1alpha/models"];
 
-/// The model and the method that an address names.
-pub(crate) fn method_of(path: &str) -> Option<(&str, Method)> {
-    let rest = VERSIONS.iter().find_map(|version| path.strip_prefix(version))?;
-    let (model, method) = rest.strip_prefix("models/")?.rsplit_once(':')?;
-    let method = match method {
-        "generateContent" => Method::Generate,
-        "streamGenerateContent" => Method::Stream,
-        "countTokens" => Method::Count,
-        _ => return None,
-    };
-    Some((model, method))
+/// What an address is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Address<'p> {
+    /// Something is asked of a model.
+    Model(&'p str, Method),
+    /// The list of models is asked for, or one model by its name.
+    Models(Option<&'p str>),
 }
 
-/// Whether the list of models is asked for, or one model by its name.
-pub(crate) fn asks_for_models(path: &str) -> Option<Option<&str>> {
-    LISTS.iter().find_map(|list| match path.strip_prefix(list)? {
-        "" => Some(None),
-        rest => rest.strip_prefix('/').filter(|model| !model.contains([':', '/'])).map(Some),
-    })
+/// What an address of this protocol alone is of.
+pub(crate) fn address(path: &str) -> Option<Address<'_>> {
+    let of_model = || {
+        let rest = VERSIONS.iter().find_map(|version| path.strip_prefix(version))?;
+        let (model, method) = rest.strip_prefix("models/")?.rsplit_once(':')?;
+        let method = match method {
+            "generateContent" => Method::Generate,
+            "streamGenerateContent" => Method::Stream,
+            "countTokens" => Method::Count,
+            _ => return None,
+        };
+        Some(Address::Model(model, method))
+    };
+    let of_list = || {
+        LISTS.iter().find_map(|list| match path.strip_prefix(list)? {
+            "" => Some(Address::Models(None)),
+            rest => {
+                let model = rest.strip_prefix('/')?;
+                (!model.contains([':', '/'])).then_some(Address::Models(Some(model)))
+            }
+        })
+    };
+    of_model().or_else(of_list)
 }
 
 /// The body with what its address says of it. Events are asked for with `alt=sse`; without, a
